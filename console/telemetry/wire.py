@@ -196,7 +196,7 @@ class FrameError(ValueError):
         self.kind = kind
 
 
-_decoder = msgspec.json.Decoder(Line)
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def decode(line: bytes) -> Line:
