@@ -24,8 +24,13 @@ class ReadingState(enum.IntEnum):
         return "unknown" if self is ReadingState.NONE else self.name.lower()
 
 
-STATE_LETTERS = {".": ReadingState.FRESH, "n": ReadingState.NOT_SUPPORTED, "p": ReadingState.NO_PERMISSION,
-                 "l": ReadingState.LOST, "e": ReadingState.ERROR}
+STATE_LETTERS = {
+    ".": ReadingState.FRESH,
+    "n": ReadingState.NOT_SUPPORTED,
+    "p": ReadingState.NO_PERMISSION,
+    "l": ReadingState.LOST,
+    "e": ReadingState.ERROR,
+}
 """One letter a column in an agent's frame."""
 
 STALE_PERIODS = 3

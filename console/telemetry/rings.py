@@ -124,8 +124,8 @@ class Ring:
         self.values: F4 = cut.array(np.float32, rows, width)  # type: ignore[assignment]
         self.states: U1 = cut.array(np.uint8, rows, width)  # type: ignore[assignment]
 
-    def append(self, at: float, values: F8, states: U1) -> None:
-        """Write one row of `width` values taken at monotonic second `at`. The block's one writer only."""
+    def append(self, at: float, values: F8, states: U1 | int) -> None:
+        """Write one row: `width` values taken at monotonic second `at`, and as many states or one. One writer a block."""
         row = int(self.cursor[0]) % self.rows
         self.times[row] = at
         self.values[row] = values
