@@ -214,7 +214,7 @@ CARD_METRICS: tuple[Metric, ...] = (
         _COUNT,
         "NVML_FI_DEV_PCIE_COUNT_CORRECTABLE_ERRORS (173)",
     ),
-    Metric("pcie_fatal_errors", "PCIe fatal errors", "", _S, _C, 0, _COUNT, "NVML_FI_DEV_PCIE_COUNT_FATAL_ERROR (177)"),
+    Metric("pcie_fatal_errors", "PCIe fatal errors", "", _S, _C, 0, _COUNT, "NVML_FI_DEV_PCIE_COUNT_FATAL_ERROR (180)"),
     Metric("pcie_generation", "PCIe generation", "", _S, _E, 0, 10, "nvmlDeviceGetCurrPcieLinkGeneration"),
     Metric("pcie_width", "PCIe width", "", _S, _E, 0, 64, "nvmlDeviceGetCurrPcieLinkWidth"),
     Metric("nvlink_active", "NVLinks active", "", _S, _G, 0, 64, "nvmlDeviceGetNvLinkState"),
