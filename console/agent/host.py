@@ -6,6 +6,7 @@ import platform
 import socket
 
 from . import columns
+from .kernel import KernelLog
 from .processes import command_line, user_name
 from .rates import Rates
 from .verdict import FRESH, NOT_SUPPORTED
@@ -55,7 +56,8 @@ class HostReader(object):
             if line.startswith(("model name", "Model")):
                 cpu = line.partition(":")[2].strip()
                 break
-        release = dict(l.split("=", 1) for l in self.read_text("etc/os-release").splitlines() if "=" in l)
+        pairs = [line.split("=", 1) for line in self.read_text("etc/os-release").splitlines() if "=" in line]
+        release = dict(pairs)
         return {
             "hostname": socket.gethostname(),
             "boot_id": self.boot_id(),
@@ -64,6 +66,10 @@ class HostReader(object):
             "kernel": platform.release(),
             "os": release.get("PRETTY_NAME", "").strip('"'),
         }
+
+    def kernel_log(self):
+        """The reader of the kernel's log, or None."""
+        return KernelLog()
 
     def boot_id(self):
         """The kernel's id of this boot."""
@@ -202,9 +208,10 @@ class HostReader(object):
         read = written = 0
         for line in self.read_text("proc/diskstats").splitlines():
             parts = line.split()
-            if len(parts) >= 10 and os.path.isdir(os.path.join(self._root, "sys/block", parts[2])):
-                if not parts[2].startswith(("loop", "ram", "zram", "dm-", "md")):
-                    read, written = read + int(parts[5]) * 512, written + int(parts[9]) * 512
+            if len(parts) < 10 or parts[2].startswith(("loop", "ram", "zram", "dm-", "md")):
+                continue
+            if os.path.isdir(os.path.join(self._root, "sys/block", parts[2])):
+                read, written = read + int(parts[5]) * 512, written + int(parts[9]) * 512
         return {
             "disk_read": self._rates.rate("disk_read", read, now),
             "disk_write": self._rates.rate("disk_write", written, now),

@@ -72,12 +72,13 @@ class Control(object):
         return min(3600.0, max(MIN_PERIOD_S, float(asked)))
 
 
-def run(config, lines, write, nvml, host, clock=time.monotonic, wall=time.time, stop=None):
+def run(config, lines, write, nvml, host, clock=time.monotonic, wall=time.time, stop=None, attach=None):
     """Sample until the console goes away.
 
     `config`: {"mode": "stream" or "probe", "period": {"fast", "medium", "slow"}, "phase", "ttl_s", "isolate"}.
     `lines` gives control lines as bytes; `write` takes one whole frame line. With "isolate" false everything runs in
-    the calling thread but the reading of `lines`. Returns an exit code.
+    the calling thread but the reading of `lines`; who delivers control lines himself passes None for `lines`
+    and gets the Control by `attach`. Returns an exit code.
     """
     frames = Frames(write, clock, wall)
     if config.get("mode") == "probe":
@@ -88,6 +89,8 @@ def run(config, lines, write, nvml, host, clock=time.monotonic, wall=time.time, 
     control = Control(max(MIN_PERIOD_S, float(periods["fast"])), stop or threading.Event(), clock)
     if periods["fast"] < MIN_PERIOD_S:
         control.refused = "an interval of %.3f s was asked for; %.1f s is the least" % (periods["fast"], MIN_PERIOD_S)
+    if attach is not None:
+        attach(control)
     if lines is not None:
         reader = threading.Thread(target=control.read, args=(lines,), name="control")
         reader.daemon = True

@@ -6,7 +6,6 @@ from collections import deque
 
 from . import AGENT_VERSION, columns
 from .events import EventSet, XidLog
-from .kernel import KernelLog
 from .node import NvmlAbsent, find_cards, layout_of, open_nvml, short_pci, versions
 from .processes import ProcessReader
 from .walk import Walk
@@ -40,7 +39,7 @@ class Session(object):
         self._events = None
         self._queue = deque(maxlen=1000)
         self._xids = XidLog()
-        self._kernel = KernelLog() if config.get("kernel", True) else None
+        self._kernel = host.kernel_log()
         self._kernel_due = 0.0
         self._closed = threading.Event()
 

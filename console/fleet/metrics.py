@@ -36,7 +36,7 @@ class Metric:
     Attributes:
         id: stable name used by the CLI, the filter, the store and links.
         title: what a person reads (source text for translation).
-        unit: unit of the value on the wire: "%", "B", "B/s", "W", "J", "degC", "MHz", "s", "ms" or "" (a count or code).
+        unit: unit of the value on the wire: "%", "B", "B/s", "W", "J", "degC", "MHz", "s", "ms" or "" (count, code).
         tier: sampling tier.
         kind: gauge, counter, mask or code.
         low, high: plausible range, both inclusive.

@@ -74,8 +74,8 @@ def _decode(data: bytes, count: int) -> F8:
         return np.full(count, struct.unpack_from("<d", data, 1)[0])
     if kind == _FLOATS:
         raw = _inflate(data[1:], 8 * count)
-        whole: F8 = _unplanes(raw, 8).reshape(-1).view(np.float64)
-        return whole.copy()
+        out: F8 = _unplanes(raw, 8).reshape(-1).view(np.float64).copy()
+        return out
     if kind != _INTEGERS:
         raise ValueError(f"kind {kind}")
     exponent, divisor, first, width = _INT_HEAD.unpack_from(data, 1)
@@ -86,7 +86,8 @@ def _decode(data: bytes, count: int) -> F8:
     wide[:, :width] = _unplanes(raw, width) if width else 0
     differences = _unzigzag(wide.reshape(-1).view(np.uint64))
     integers = np.concatenate(([first], differences)).cumsum() * divisor
-    return integers / 10.0**exponent if exponent else integers.astype(np.float64)
+    values: F8 = integers / 10.0**exponent
+    return values
 
 
 def _expect(found: int, count: int) -> None:

@@ -125,7 +125,7 @@ class Ring:
         self.states: U1 = cut.array(np.uint8, rows, width)  # type: ignore[assignment]
 
     def append(self, at: float, values: F8, states: U1 | int) -> None:
-        """Write one row: `width` values taken at monotonic second `at`, and as many states or one. One writer a block."""
+        """Write one row: `width` values taken at monotonic second `at`, as many states or one. One writer a block."""
         row = int(self.cursor[0]) % self.rows
         self.times[row] = at
         self.values[row] = values

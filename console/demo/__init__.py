@@ -1,0 +1,1 @@
+"""The demo fleet: loopback SSH servers, each running the real agent over a simulated NVML."""

@@ -1,0 +1,1 @@
+"""SSH to the nodes: the only room (with `demo`) that knows paramiko."""
