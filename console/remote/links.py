@@ -68,7 +68,9 @@ class _Link:
 class Links:
     """Fulfils console.fleet.state.NodeLinks for a fleet."""
 
-    def __init__(self, fleet: Fleet, sink: LinkSink, options: SshOptions, mono: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, fleet: Fleet, sink: LinkSink, options: SshOptions, mono: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sink = sink
         self._options = options
         self._mono = mono
@@ -176,7 +178,7 @@ class Links:
         while (job := jobs.get()) is not None:
             try:
                 job()
-            except Exception:
+            except Exception:  # noqa: BLE001 - a worker must outlive any one job
                 _log.exception("a job of the links failed")
 
     def _keep_house(self) -> None:
@@ -235,7 +237,7 @@ class Links:
         except LinkProblem as exc:
             self._failed(link, generation, exc.problem)
             return
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - shown to the person as a fault of ours
             _log.exception("%s: connecting failed", name)
             self._failed(link, generation, _internal(name, exc))
             return

@@ -54,9 +54,10 @@ def test_damage_is_an_error_or_harmless_but_never_a_crash(values, data):
     good[at] ^= data.draw(st.integers(1, 255))
     for decoder, count in ((decode, len(column)), (decode_times, 5), (decode_states, 5)):
         try:
-            decoder(bytes(good), count)
-        except CodecError as exc:
-            assert "damaged" in str(exc)
+            found = len(decoder(bytes(good), count))
+        except CodecError:
+            found = count
+        assert found == count
 
 
 @pytest.mark.parametrize("decoder", [decode, decode_times, decode_states])

@@ -1,0 +1,1 @@
+"""The command line: parser, output and exit codes over the one table of commands."""

@@ -1,0 +1,164 @@
+"""`cardkeeper`: the parser made from the table of commands, and what each outcome means for the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from console import __version__
+from console.app import Config, Console, ConsoleError, Demo
+from console.cli import output
+from console.cli.demo import run_demo
+from console.commands import registry
+from console.fleet.fleetfile import FleetError
+from console.registry import Command, Face, Parameter
+from console.remote.errors import LinkProblem
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every verb."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--fleet", type=Path, default=argparse.SUPPRESS, help="fleet file")
+    common.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="folder of local data")
+    common.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="JSON, or NDJSON where it streams"
+    )
+    parser = argparse.ArgumentParser(
+        prog="cardkeeper",
+        description="Watch and keep a fleet of GPU cards. Without a verb: the window.",
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"cardkeeper {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    groups: dict[str, Any] = {}
+    for command in registry.of(Face.CLI):
+        group, _, name = command.id.rpartition(".")
+        if group and group not in groups:
+            made = verbs.add_parser(group, help=f"commands of the {group}")
+            groups[group] = made.add_subparsers(dest="sub", metavar="VERB", required=True)
+        place = groups[group] if group else verbs
+        sub = place.add_parser(name, help=command.title, description=command.doc, parents=[common])
+        for parameter in command.parameters:
+            _add_parameter(sub, parameter)
+        sub.set_defaults(command=command)
+    demo = verbs.add_parser("demo", help="Run the embedded demo fleet", parents=[common])
+    demo.add_argument("--nodes", type=int, default=12)
+    demo.add_argument("--cards", type=int, default=8)
+    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--seconds", type=float, help="end after so long")
+    demo.add_argument("--no-window", action="store_true", help="print its state instead of opening the window")
+    pictures = verbs.add_parser("shots", help="Write a picture of every view", parents=[common])
+    pictures.add_argument("directory", type=Path)
+    return parser
+
+
+def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    flag = "--" + parameter.name.replace("_", "-")
+    if parameter.kind is bool:
+        parser.add_argument(flag, dest=parameter.name, action="store_true", help=parameter.help)
+    elif parameter.is_required:
+        parser.add_argument(parameter.name, help=parameter.help)
+    elif parameter.name == "node" and parser.prog.endswith("check"):
+        parser.add_argument("node", nargs="?", help=parameter.help)
+    else:
+        parser.add_argument(
+            flag, dest=parameter.name, type=parameter.kind, default=parameter.default, help=parameter.help
+        )
+
+
+def main(arguments: list[str], window: Callable[[Config], int], pictures: Callable[[Config, Path], int]) -> int:
+    """Run a command line; `window` and `pictures` open what knows Qt."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    options = build_parser().parse_args(arguments)
+    given = {k: getattr(options, k) for k in ("fleet", "data") if hasattr(options, k)}
+    config = Config(**given)
+    as_json = bool(getattr(options, "json", False))
+    try:
+        if options.verb is None:
+            return window(config)
+        if options.verb == "demo":
+            config = Config(config.fleet, config.data, Demo(options.nodes, options.cards, options.seed))
+            return run_demo(config, as_json, options.seconds) if options.no_window else window(config)
+        if options.verb == "shots":
+            return pictures(config, options.directory)
+        return _run(options.command, config, options, as_json)
+    except FleetError as exc:
+        for fault in exc.faults:
+            output.complain(str(fault))
+        return FAILED
+    except LinkProblem as exc:
+        found = exc.problem
+        why = f" ({found.why})" if found.why else ""
+        output.complain(f"{found.what}{why}\nnext: {found.next_step}")
+        return FAILED
+    except (ConsoleError, OSError) as exc:
+        output.complain(f"cardkeeper: {exc}")
+        return FAILED
+    except KeyboardInterrupt:
+        return DONE
+
+
+def _run(command: Command, config: Config, options: argparse.Namespace, as_json: bool) -> int:
+    assert command.run is not None
+    values = {p.name: getattr(options, p.name) for p in command.parameters}
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    console = Console(config)
+    try:
+        if command.connects:
+            console.start()
+        elif command.reads:
+            console.read()
+        result = command.run(console, **values)
+        return _show(command, result, as_json)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left must not complain at exit
+        return DONE
+    finally:
+        console.close()
+
+
+def _show(command: Command, result: Any, as_json: bool) -> int:
+    if inspect.isgenerator(result):
+        return _show_stream(command, iter(result), as_json)
+    if as_json:
+        output.write_json(result)
+        return DONE
+    match command.id:
+        case "nodes":
+            output.write_line(output.nodes_table(result))
+        case "cards":
+            output.write_line(output.cards_table(result))
+        case "fleet.import":
+            for warning in result["warnings"]:
+                output.complain(f"warning: {warning}")
+            text = f"{result['nodes']} nodes written to {result['output']}"
+            output.write_line(result["fleet"] if result["fleet"] is not None else text)
+        case "fleet.trust":
+            recorded = result["recorded"]
+            output.write_line(f"recorded {recorded}" if recorded else f"every host key to {result['node']} is known")
+        case _:
+            output.write_json(result)
+    return DONE
+
+
+def _show_stream(command: Command, rows: Iterator[Any], as_json: bool) -> int:
+    """NDJSON or lines; `fleet check` fails when a step failed."""
+    failed = False
+    for row in rows:
+        failed = failed or row.get("status") == "fail"
+        if as_json:
+            output.write_json(row)
+        else:
+            output.write_line(output.check_line(row) if command.id == "fleet.check" else output.watch_line(row))
+    if failed:
+        output.complain("cardkeeper: some checks failed; the lines above say what to do")
+    return FAILED if failed else DONE

@@ -1,0 +1,102 @@
+"""What the command line prints: JSON for tools, tables for people. The only place that writes to standard output."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from console.fleet.show import DASH, figures, number, plain
+
+
+def write_json(value: Any) -> None:
+    """One JSON value on one line. NaN and infinity become null: JSON has neither."""
+    sys.stdout.write(json.dumps(_clean(value), ensure_ascii=True, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(v) for v in value]
+    return value
+
+
+def write_line(text: str) -> None:
+    """One line for a person, foreign text already plain."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under a header, columns as wide as they must be."""
+    cells = [list(header), *([plain(c, 120) for c in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def nodes_table(rows: list[dict[str, Any]]) -> str:
+    """The nodes for a person."""
+
+    def line(row: dict[str, Any]) -> list[str]:
+        problem = row["problem"]
+        note = f"{problem['what']}. {problem['next_step']}" if problem else (row["reason"] or "")
+        offset = row["clock_offset_s"]
+        return [
+            row["node"],
+            row["link"],
+            row["mode"] or DASH,
+            str(row["cards"]),
+            row["driver"] or DASH,
+            DASH if offset is None else f"{offset:+.2f} s",
+            note,
+        ]
+
+    return table(("NODE", "LINK", "MODE", "CARDS", "DRIVER", "CLOCK", "NOTE"), map(line, rows))
+
+
+def cards_table(rows: list[dict[str, Any]]) -> str:
+    """The cards for a person."""
+
+    def cell(readings: dict[str, Any], metric: str) -> str:
+        reading = readings[metric]
+        if reading["value"] is None:
+            return str(reading["state"]).replace("_", " ")
+        text = number(reading["value"], reading["unit"])
+        return text + (" (stale)" if reading["state"] == "stale" else "")
+
+    def line(row: dict[str, Any]) -> list[str]:
+        readings = row["readings"]
+        users = sorted({p["user"] for p in row["processes"] if p["user"]})
+        columns = ("utilization_gpu", "memory_used", "power_draw", "temperature_gpu", "clock_sm")
+        return [row["node"], str(row["index"]), row["name"], *(cell(readings, m) for m in columns), ",".join(users)]
+
+    header = ("NODE", "CARD", "MODEL", "UTIL", "MEMORY", "POWER", "TEMP", "SM CLOCK", "USERS")
+    return table(header, map(line, rows))
+
+
+def check_line(row: dict[str, Any]) -> str:
+    """One step of `fleet check`: shape, word and text."""
+    shape = {"ok": "+", "warn": "!", "fail": "x", "unknown": "?"}.get(row["status"], "?")
+    step = f"\n      -> {plain(row['next_step'])}" if row["next_step"] else ""
+    return f"{shape} {row['node']:<20} {row['check']:<12} {row['status']:<8} {plain(row['text'])}{step}"
+
+
+def watch_line(row: dict[str, Any]) -> str:
+    """One sample for a person."""
+    parts = [
+        f"{name}={figures(r['value'], 4)}{r['unit']}" if r["value"] is not None else f"{name}={r['state']}"
+        for name, r in row["readings"].items()
+    ]
+    return f"{row['time']:.3f} {row['node']} {row['uuid']} {row['tier']} {' '.join(parts)}"
