@@ -174,7 +174,9 @@ class Session(object):
         if self._walk.hung:
             return
         layout = layout_of(self._nvml, self._cards)
-        if layout != self._layout:
+        # A lost card keeps its place: leaving it out would make it vanish from the screen.
+        present = {entry[0] for entry in layout}
+        if layout != [entry for entry in self._layout if entry[0] in present]:
             if self._events is not None:
                 self._events.close()
             self._open()

@@ -328,6 +328,11 @@ class Collector:
             return
         if before.boot_id and hello.boot_id and before.boot_id != hello.boot_id:
             self._event(entry, "", "reboot", None, "console", "the node was rebooted", hello.w)
+        found = {e.uuid for e in hello.entities}
+        for card in before.entities:
+            if card.kind == "card" and card.uuid not in found and hello.mode == "nvml":
+                text = f"card {card.index} ({card.name}) is no longer reported by the node"
+                self._event(entry, card.uuid, "card_lost", None, "console", text, hello.w)
         old, new = before.versions.get("driver", ""), hello.versions.get("driver", "")
         if old and new and old != new:
             self._event(entry, "", "driver", None, "console", f"the driver changed from {old} to {new}", hello.w)

@@ -58,7 +58,7 @@ def apply(card: SimulatedCard, incident: Incident, into: float | None, tell: Cal
                 faults.corrected = max(faults.corrected, int((into or 0.0) // 7.0) + 37)
             faults.remap_pending, faults.recovery_action = on, int(on)
         case Trouble.HOT:
-            faults.inlet_c = 19.0 if on else 0.0
+            faults.inlet_c = 26.0 if on else 0.0
         case Trouble.BRAKE:
             faults.brake = on
         case Trouble.NVLINK:

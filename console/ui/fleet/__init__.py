@@ -1,0 +1,1 @@
+"""The fleet page: heat map, table, filter."""

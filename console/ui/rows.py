@@ -1,0 +1,136 @@
+"""The fleet as rows for the map, the table and the filter: columns, texts, flags and conditions, once a tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from console.fleet.condition import Condition, Judged, Xid, judge, read_xids
+from console.fleet.model import EntityKind
+from console.fleet.query import Query, evaluate
+from console.fleet.state import ReadingState
+from console.telemetry.live import Column, LiveFleet
+
+RESOURCES = Path(__file__).resolve().parent.parent.parent / "resources"
+
+
+class Rows:
+    """A table over a LiveFleet. GUI thread only.
+
+    Attributes:
+        live: the fleet behind it.
+        judged: conditions and reasons as of the last `refresh`.
+    """
+
+    def __init__(self, live: LiveFleet) -> None:
+        self.live = live
+        self._xids: dict[int, Xid] = read_xids(RESOURCES / "xid.toml")
+        self._columns: dict[str, Column] = {}
+        self._texts: dict[str, list[str]] = {}
+        self._version = -1
+        self.judged = Judged(np.zeros(0, dtype=np.uint8), [])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget the last tick's columns and judge anew."""
+        self._columns.clear()
+        if self._version != self.live.version:
+            self._version = self.live.version
+            self._texts.clear()
+        self._texts.pop("user", None)
+        self._texts.pop("job", None)
+        self._texts.pop("xid", None)
+        self.judged = judge(
+            self.count(),
+            lambda m: (self._column(m).values, self._column(m).states),
+            self.live.row_of,
+            self.live.events,
+            time.time(),
+            self._xids,
+        )
+
+    def count(self) -> int:
+        """Rows: cards and slices."""
+        return len(self.live.entities)
+
+    def _column(self, metric: str) -> Column:
+        if metric not in self._columns:
+            self._columns[metric] = self.live.column(metric)
+        return self._columns[metric]
+
+    def column(self, metric: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        """(values, states, ages) of a metric; `mem` is memory used in percent."""
+        if metric == "mem":
+            used, total = self._column("memory_used"), self._column("memory_total")
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return 100.0 * used.values / total.values, used.states, used.ages
+        column = self._column(metric)
+        return column.values, column.states, column.ages
+
+    def texts(self, field: str) -> Sequence[str]:
+        """The text of a field a row."""
+        if field not in self._texts:
+            self._texts[field] = self._make_texts(field)
+        return self._texts[field]
+
+    def _make_texts(self, field: str) -> list[str]:
+        live = self.live
+        if field in ("user", "job"):
+            found: dict[str, set[str]] = {}
+            for name in {e.entity.node for e in live.entities}:
+                for p in live.processes(name):
+                    found.setdefault(p.uuid, set()).add(p.user if field == "user" else p.slurm_job or p.pod)
+            return ["\n".join(sorted(found.get(e.entity.uuid, ()))) for e in live.entities]
+        if field == "xid":
+            codes: dict[str, set[str]] = {}
+            for event in live.events:
+                if event.kind == "xid":
+                    codes.setdefault(event.uuid, set()).add(str(event.code))
+            return ["\n".join(sorted(codes.get(e.entity.uuid, ()))) for e in live.entities]
+        nodes = [n.node for n in live.nodes]
+        out = []
+        for e in live.entities:
+            node = nodes[e.node_index]
+            match field:
+                case "uuid":
+                    out.append(e.entity.uuid)
+                case "node":
+                    out.append(e.entity.node)
+                case "name" | "sku":
+                    out.append(e.entity.name)
+                case "rack" | "region" | "supplier":
+                    out.append(str(getattr(node, field)))
+                case _ if field.startswith("label."):
+                    out.append(node.labels.get(field[6:], ""))
+                case _:
+                    out.append("")
+        return out
+
+    def flag(self, name: str) -> npt.NDArray[np.bool_]:
+        """Whether a flag holds a row."""
+        conditions = self.judged.conditions
+        if name in ("critical", "warning", "notice", "unknown", "well"):
+            mask: npt.NDArray[np.bool_] = conditions == Condition[name.upper()]
+            return mask
+        if name == "faulty":
+            faulty: npt.NDArray[np.bool_] = conditions != Condition.WELL
+            return faulty
+        states = self._column("memory_used").states
+        if name in ("lost", "stale"):
+            held: npt.NDArray[np.bool_] = states == ReadingState[name.upper()]
+            return held
+        if name == "slice":
+            return np.array([e.entity.kind is EntityKind.SLICE for e in self.live.entities], dtype=bool)
+        util = self._column("utilization_gpu")
+        fresh = util.states == ReadingState.FRESH
+        values = np.nan_to_num(util.values)
+        found: npt.NDArray[np.bool_] = fresh & ((values > 0) if name == "busy" else (values == 0))
+        return found
+
+    def select(self, query: Query) -> npt.NDArray[np.intp]:
+        """The rows a query holds for."""
+        return np.flatnonzero(evaluate(query, self))
