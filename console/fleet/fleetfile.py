@@ -281,23 +281,27 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _quoted(text: object) -> str:
+    """A TOML value. JSON's string escapes are TOML's but for surrogate pairs and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def node_block(node: Node) -> str:
     """A node as TOML; what equals the default is left out."""
-    lines = ["[[node]]", f"name = {json.dumps(node.name)}", f"host = {json.dumps(node.host)}"]
+    lines = ["[[node]]", f"name = {_quoted(node.name)}", f"host = {_quoted(node.host)}"]
     for key in ("port", "user", "identity", "known_hosts", "region", "rack", "supplier"):
         value = getattr(node, key)
         if value not in (None, ""):
-            lines.append(f"{key} = {json.dumps(value)}")
+            lines.append(f"{key} = {_quoted(value)}")
     if node.interval_s != 1.0:
         lines.append(f"interval_s = {node.interval_s}")
     if node.jump:
-        lines.append(f"jump = {json.dumps(list(node.jump))}")
+        names = ", ".join(_quoted(j) for j in node.jump)
+        lines.append(f"jump = [{names}]")
     if node.python != "python3":
-        lines.append(f"python = {json.dumps(node.python)}")
+        lines.append(f"python = {_quoted(node.python)}")
     if node.labels:
-        lines.append(
-            "labels = {" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in node.labels.items()) + "}"
-        )
+        lines.append("labels = {" + ", ".join(f"{_quoted(k)} = {_quoted(v)}" for k, v in node.labels.items()) + "}")
     return "\n".join(lines) + "\n"
 
 

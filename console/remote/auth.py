@@ -115,8 +115,8 @@ class KeyRing:
         """The key in a file; None when it is locked and its passphrase is not known."""
         secret = self.passphrases.get(str(path))
         try:
-            return paramiko.PKey.from_path(str(path), password=secret)
-        except (paramiko.PasswordRequiredException, TypeError):
+            return _read_key(path, secret)
+        except paramiko.PasswordRequiredException:
             return None
         except (paramiko.SSHException, ValueError, OSError) as exc:
             if secret is not None:
@@ -136,6 +136,25 @@ class KeyRing:
                 "check the file and its permissions",
                 person=True,
             ) from exc
+
+
+def _read_key(path: Path, secret: str | None) -> paramiko.PKey:
+    """The key in a file, whichever of the kinds it is (PKey.from_path takes no text as a passphrase).
+
+    Raises:
+        PasswordRequiredException: it is locked and there is no passphrase.
+        SSHException, ValueError: it is no key, or the passphrase is wrong.
+        OSError: it cannot be read.
+    """
+    failure: Exception = paramiko.SSHException("not a private key")
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key_file(str(path), password=secret)
+        except paramiko.PasswordRequiredException:
+            raise
+        except (paramiko.SSHException, ValueError) as exc:
+            failure = exc
+    raise failure
 
 
 def _agent_keys() -> Iterator[Candidate]:

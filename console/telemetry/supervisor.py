@@ -112,6 +112,8 @@ class CollectorProcess:
                 process.wait()
         for thread in self._threads:
             thread.join(STOP_WITHIN_S)
+        if process is not None:
+            _close_pipes(process)
         if self._folder is not None:
             self._folder.close()
 
@@ -146,6 +148,7 @@ class CollectorProcess:
             code = process.wait()
             if self._closing.is_set():
                 return
+            _close_pipes(process)
             fast_deaths = fast_deaths + 1 if time.monotonic() - started < STEADY_S else 0
             pause = RESTART_AFTER_S[min(fast_deaths, len(RESTART_AFTER_S) - 1)]
             _log.error("the collector ended with code %s; starting it again in %.1f s", code, pause)
@@ -168,3 +171,10 @@ class CollectorProcess:
         except (ValueError, OSError) as exc:
             _log.error("the collector's messages cannot be read: %s", exc)
             process.kill()
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()

@@ -242,9 +242,8 @@ def test_it_runs_on_every_python_at_hand(library, start, name, python):
 def test_its_syntax_is_python_36():
     folder = Path(columns.__file__).parent
     files = [str(f) for f in folder.glob("*.py")]
-    done = subprocess.run(
-        [sys.executable, "-c", "from vermin import main; main()", "-q", "-t=3.6-", "--violations", *files], capture_output=True, text=True, check=False
-    )  # fmt: skip
+    check = [sys.executable, "-c", "from vermin import main; main()", "-q", "-t=3.6-", "--violations"]
+    done = subprocess.run([*check, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
