@@ -106,7 +106,7 @@ def test_cards_over_openssh_and_nothing_stays_on_the_node(lab):
     assert (reading.value, reading.state) == (51, ReadingState.FRESH)
     console.close()
     watch = subprocess.Popen(
-        [sys.executable, "-m", "console", "watch", "--fleet", str(path), "--json"],
+        [sys.executable, "-m", "console", "watch", "--fleet", str(path), "--json", "--seconds", "60"],
         stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert watch.stdout.readline()
