@@ -1,0 +1,1 @@
+"""Benchmarks: figures, each beside its baseline of the same run."""

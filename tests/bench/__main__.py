@@ -1,0 +1,32 @@
+"""`dev.py bench [NAME ...]`: run benchmarks and print one JSON document. What they start, they stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tests.bench import collector, window
+
+BENCHES = {
+    "collector": collector.fan_in,
+    "latency": collector.latency,
+    "agent": collector.agent_cost,
+    "start": window.start,
+    "frames": window.frames,
+    "burst": window.burst,
+}
+
+
+def main() -> int:
+    """Run the named benches, or all."""
+    names = sys.argv[1:] or list(BENCHES)
+    unknown = [n for n in names if n not in BENCHES]
+    if unknown:
+        sys.stderr.write(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}\n")
+        return 2
+    sys.stdout.write(json.dumps({n: BENCHES[n]() for n in names}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
