@@ -85,7 +85,9 @@ class DemoProcess:
             *("--interval", str(demo.interval_s), "--skip", str(demo.skip_s)),
             *(["--burst"] if demo.burst else []),
         ]
-        self._process = subprocess.Popen(own_command(*arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            own_command(*arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

@@ -121,7 +121,10 @@ class CollectorProcess:
         if self._folder is not None:
             self._folder.close()
         self._folder = SegmentFolder.make()
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # A session of its own: Ctrl-C in a terminal is for us, and the end of the pipe is its end.
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         with self._lock:
             first: list[Request] = [Start(self._fleet, str(self._folder.path), self._ssh), self._focus]
             first += [Passphrase(identity, secret) for identity, secret in self._secrets.items()]
