@@ -1,5 +1,7 @@
 """One card or slice: its readings, tier by tier, each with a verdict. A verdict "not supported" is kept for a while."""
 
+import ctypes
+
 from . import columns, fields
 from .gpm import Gpm
 from .rates import Rates
@@ -269,7 +271,7 @@ class Card(object):
     def _sram(self):
         status = self.nvml.c_nvmlEccSramErrorStatus_v1_t()
         status.version = self.nvml.nvmlEccSramErrorStatus_v1
-        self.nvml.nvmlDeviceGetSramEccErrorStatus(self.handle, status)
+        self.nvml.nvmlDeviceGetSramEccErrorStatus(self.handle, _pointer(status))
         return (status.aggregateUncParity + status.aggregateUncSecDed, status.bThresholdExceeded)
 
     def _nvlinks(self):
@@ -286,8 +288,13 @@ class Card(object):
 
     def _fabric(self):
         info = self.nvml.c_nvmlGpuFabricInfo_v2_t()
-        self.nvml.nvmlDeviceGetGpuFabricInfoV(self.handle, info)
+        self.nvml.nvmlDeviceGetGpuFabricInfoV(self.handle, _pointer(info))
         return info.state if info.state else (None, NOT_SUPPORTED)  # 0: NVML_GPU_FABRIC_STATE_NOT_SUPPORTED
+
+
+def _pointer(struct):
+    """What the few pynvml calls need that hand their struct to C as it is: by value it would crash the process."""
+    return ctypes.byref(struct) if isinstance(struct, ctypes.Structure) else struct
 
 
 def _number(value):

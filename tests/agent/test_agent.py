@@ -100,6 +100,9 @@ def test_sick_cards(library, start):
     assert values(slow, 2)["ecc_uncorrected_volatile"] == (2, ".")
     assert values(slow, 2)["remap_pending"] == (1, ".")
     assert values(slow, 2)["recovery_action"] == (1, ".")
+    assert values(slow, 2)["ecc_sram_uncorrected"] == (2, ".")
+    assert values(slow, 2)["ecc_sram_threshold"] == (1, ".")
+    assert values(slow, 1)["fabric_state"] == (3, ".")
     xid = agent.ever(lambda line: isinstance(line, WireEvent) and line.kind == "xid")
     assert (xid.code, xid.uuid, xid.source) == (79, "GPU-mock-4", "nvml")
 
