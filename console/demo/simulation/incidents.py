@@ -66,7 +66,7 @@ def apply(card: SimulatedCard, incident: Incident, into: float | None, tell: Cal
                 tell(74, "NVLink: fatal error detected on link 4 (0x0, 0x10000, 0x0, 0x0, 0x0, 0x0, 0x0)")
             faults.links_down = int(on)
             if on:
-                faults.link_errors += 3.0
+                faults.link_errors = max(faults.link_errors, (into or 0.0) // 2.0)
         case Trouble.APPLICATION:
             if on and faults.replays == 0.0:
                 tell(31, "pid=41877, name=python3, channel 0x00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS")

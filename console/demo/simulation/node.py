@@ -8,7 +8,7 @@ import uuid as uuid_module
 from collections import deque
 from dataclasses import dataclass, field
 
-from console.demo.simulation.card import Job, SimulatedCard
+from console.demo.simulation.card import STEP_S, Job, SimulatedCard
 from console.demo.simulation.incidents import CYCLE_S, Incident, Trouble, apply
 from console.demo.simulation.load import Kind, noise
 from console.demo.simulation.skus import Sku
@@ -56,9 +56,11 @@ class SimulatedNode:
         self.plan = plan
         self._epoch = epoch
         self._lock = threading.Lock()
+        self._moved = -1.0
         self.xids: deque[tuple[int, str]] = deque(maxlen=64)
         self.kernel: deque[tuple[float, str]] = deque(maxlen=256)
         self.boot = 0
+        self._booted = 0.0
         self._was_lost = False
         self.cards = [self._card(i) for i in range(plan.cards)]
         self.advance()
@@ -94,7 +96,7 @@ class SimulatedNode:
 
     def uptime(self) -> float:
         """Seconds since boot; a reboot ended the last lost card."""
-        return HISTORY_S + self.t
+        return self.t - self._booted if self.boot else HISTORY_S + self.t
 
     def boot_id(self) -> str:
         """Changes with every reboot."""
@@ -104,6 +106,9 @@ class SimulatedNode:
         """Bring cards and script to now."""
         with self._lock:
             t = self.t
+            if 0.0 <= t - self._moved < STEP_S:
+                return
+            self._moved = t
             for incident in self.plan.script:
                 into = incident.into(t)
                 for card in self.cards if incident.card < 0 else [self.cards[incident.card]]:
@@ -127,6 +132,8 @@ class SimulatedNode:
                 if 0.0 <= since_end < 30.0:
                     if not self._was_lost:
                         self.boot += 1
+                        self._booted = t
+                        self.kernel.clear()
                         self._was_lost = True
                     return True
                 self._was_lost = False
