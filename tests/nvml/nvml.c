@@ -116,7 +116,7 @@ int nvmlDeviceGetUtilizationRates(card_t *c, utilization_t *out) {
     WHOLE(c);
     if (c->mig) return NOT_SUPPORTED;
     if (c->hang) { int wait = c->hang; c->hang = 0; sleep((unsigned)wait); }
-    out->gpu = 50 + (unsigned)c->index;
+    out->gpu = 50 + (unsigned)c->index % 50;
     out->memory = 30;
     return OK;
 }

@@ -284,6 +284,19 @@ def test_frozen_nodes_go_stale_and_the_others_keep_their_cadence(lab):
     wait(console, all_live)
 
 
+def test_keys_are_renewed_again_and_again_without_a_pause(lab):
+    server = lab.server("a", extra=("RekeyLimit 16K", "LogLevel DEBUG1"))
+    (lab.folder / "scenario").write_text("cards 60\n")
+    path = lab.fleet({"gpu01": server})
+    path.write_text(path.read_text().replace("[defaults]", "[defaults]\ninterval_s = 0.5"))
+    console = lab.console(path)
+    wait(console, all_live)
+    wait(console, lambda live: live.nodes[0].counters.bytes > 200_000, 40)
+    counters = console.live.nodes[0].counters
+    assert (counters.reconnects, counters.missed, counters.dropped) == (0, 0, {})
+    assert (server.folder / "log").read_text().count("SSH2_MSG_NEWKEYS received") >= 4
+
+
 def test_a_restarted_server_is_found_again(lab):
     server = lab.server("a")
     console = lab.console(lab.fleet({"gpu01": server}))
