@@ -54,6 +54,9 @@ class HeatMap(QWidget):
         self._rects: npt.NDArray[np.int32] = np.zeros((0, 3), dtype=np.int32)
         self._labels: list[tuple[int, str]] = []
         self._ids: npt.NDArray[np.int32] = np.zeros((0, 0), dtype=np.int32)
+        self._plain: npt.NDArray[np.intp] = np.zeros((0, 0), dtype=np.intp)
+        self._hatched: npt.NDArray[np.intp] = np.zeros((0, 0), dtype=np.intp)
+        self._pixels: npt.NDArray[np.uint32] = np.zeros((0, 0), dtype=np.uint32)
         self._shares: npt.NDArray[np.float64] = np.zeros(0)
         self._unknown: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._conditions: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
@@ -100,6 +103,12 @@ class HeatMap(QWidget):
         for number, (x, y, s) in enumerate(rects.tolist()):
             ids[y : y + s, x : x + s] = number
         self._ids = ids
+        # The last entry of the colour table is the ground; a hatched pixel reads the table's second half.
+        ground = len(rects)
+        self._plain = np.where(ids < 0, ground, ids).astype(np.intp)
+        rows, columns = np.ogrid[:height, :width]
+        self._hatched = self._plain + (ground + 1) * (((rows + columns) % 5) == 0)
+        self._pixels = np.empty((height, width), dtype=np.uint32)
         self.update()
 
     def _place(self, size: int, width: int) -> tuple[npt.NDArray[np.int32], list[tuple[int, str]], int]:
@@ -164,14 +173,9 @@ class HeatMap(QWidget):
         fill = np.where(self._unknown, np.uint32(QColor(t.ground).rgba()), fill)
         hatch = np.where(self._unknown, np.uint32(QColor(t.quiet).rgba()), fill)
         table = np.concatenate((fill, [QColor(t.ground).rgba()], hatch, [QColor(t.ground).rgba()])).astype(np.uint32)
-        count = len(fill) + 1
-        ids = np.where(self._ids < 0, count - 1, self._ids)
-        if self._unknown.any():
-            rows, columns = np.ogrid[: ids.shape[0], : ids.shape[1]]
-            ids = ids + count * (((rows + columns) % 5) == 0)
-        pixels = np.ascontiguousarray(table[ids])
-        height, width = pixels.shape
-        return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
+        np.take(table, self._hatched if self._unknown.any() else self._plain, out=self._pixels, mode="clip")
+        height, width = self._pixels.shape
+        return QImage(self._pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
 
     def _draw_marks(self, painter: QPainter) -> None:
         for number in np.flatnonzero(self._conditions > Condition.UNKNOWN):
