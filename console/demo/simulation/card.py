@@ -1,23 +1,27 @@
-"""One simulated card: power, heat, clocks and wear, moved forward whenever it is asked."""
+"""One simulated card: power, heat, clocks and counters, moved forward by fixed steps."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from console.demo.simulation.load import NOTHING, Activity, Kind, activity, noise, wave
+from console.demo.simulation.incidents import Faults
+from console.demo.simulation.load import NOTHING, Activity, Kind, noise, wave
 from console.demo.simulation.skus import Sku
 
-STEP_S = 0.2
+STEP_S = 0.5
 HEAT_S = 22.0
 """Time constant of die temperature after a step in power."""
+
+_FADE = 1.0 - math.exp(-STEP_S / HEAT_S)
+_BUSY = 0.01
 
 IDLE, POWER_CAP, SW_THERMAL, HW_SLOWDOWN, HW_THERMAL, BRAKE = 0x1, 0x4, 0x20, 0x8, 0x40, 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What runs on a card: one process with its owner."""
+    """What runs on a card or slice: one process with its owner. Cards of one training job share its `number`."""
 
     kind: Kind
     number: int
@@ -30,27 +34,47 @@ class Job:
 
 
 @dataclass(slots=True)
-class Faults:
-    """What is wrong with a card now, set by the incident script."""
+class Counters:
+    """What a driver counts from its load on. Bytes (links in KiB), joules, seconds."""
 
-    lost: bool = False
-    brake: bool = False
-    remap_pending: bool = False
-    recovery_action: int = 0
-    corrected: int = 0
-    uncorrected: int = 0
-    links_down: int = 0
-    link_errors: float = 0.0
-    replays: float = 0.0
-    inlet_c: float = 0.0
+    energy: float = 0.0
+    pcie_sent: float = 0.0
+    pcie_received: float = 0.0
+    links: float = 0.0
+    thermal_s: float = 0.0
+    hw_thermal_s: float = 0.0
+    power_s: float = 0.0
+    brake_s: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class SimulatedSlice:
+    """A MIG instance of a card. `share` is of the card's memory and SMs."""
+
+    card: SimulatedCard
+    place: int
+    instance: int
+    profile: str
+    share: float
+    uuid: str
+    job: Job | None
+    running: Job | None = None
+    doing: Activity = NOTHING
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes held, without what the driver reserves."""
+        return _pages(self.card.sku.memory * self.share * self.doing.held) if self.running else 1 << 20
+
+
+@dataclass(slots=True, eq=False)
 class SimulatedCard:
-    """State of one card. `advance` moves it; everything else reads.
+    """State of one card at the newest step; `step` moves it, everything else reads.
 
     Attributes:
         inlet: air temperature at the card in degC, by rack and slot.
+        running: the job as far as it lives; None while a fault has ended it.
+        temperature, power, clock, reasons: degC, W, MHz, bits of nvmlClocksEventReason*.
     """
 
     uuid: str
@@ -61,72 +85,70 @@ class SimulatedCard:
     inlet: float
     serial: str
     pci: str
-    mig: tuple[str, ...] = ()
+    slices: tuple[SimulatedSlice, ...] = ()
     faults: Faults = field(default_factory=Faults)
-    now: float = -1.0
-    temperature: float = 30.0
+    running: Job | None = None
+    doing: Activity = NOTHING
+    temperature: float = math.nan
     power: float = 0.0
-    energy: float = 0.0
     clock: int = 0
     reasons: int = IDLE
-    doing: Activity = NOTHING
-    tx: float = 0.0
-    rx: float = 0.0
-    nv: float = 0.0
-    throttled_s: float = 0.0
-    capped_s: float = 0.0
-    braked_s: float = 0.0
+    counters: Counters = field(default_factory=Counters)
 
-    def advance(self, t: float) -> None:
-        """Bring the card to second `t`; within STEP_S of the last call nothing moves."""
-        if self.now >= 0.0 and t - self.now < STEP_S:
-            return
-        dt = 0.0 if self.now < 0.0 else t - self.now
-        first = self.now < 0.0
-        self.now = t
-        self.doing = NOTHING if self.job is None else activity(self.job.kind, self.job.number, self.seed, t)
-        self._heat(t, dt, first)
-        doing = self.doing
-        self.tx += dt * doing.host * 9.0e9
-        self.rx += dt * doing.host * 21.0e9
-        up = self.sku.nvlinks - self.faults.links_down
-        self.nv += dt * doing.links * up * 22.0e9 / 1024.0
+    def step(self, t: float, doing: Activity) -> None:
+        """Go on by STEP_S to second `t`, doing `doing`."""
+        self.doing = doing
+        share = self._hold_clocks(t)
+        self.clock = int(self.sku.sm_mhz * share) // 15 * 15
+        target = self.inlet + self.faults.inlet_c + self.sku.cooling * self.power
+        if math.isnan(self.temperature):
+            self.temperature = min(target, self.sku.slowdown_c - 4.0)
+        self.temperature += (target - self.temperature) * _FADE
+        self._count()
 
-    def _heat(self, t: float, dt: float, first: bool) -> None:
-        sku, faults = self.sku, self.faults
-        busy = self.doing.busy
+    def _hold_clocks(self, t: float) -> float:
+        """Set power and reasons; the share of the highest clock that is left."""
+        sku, busy = self.sku, self.doing.busy
         wanted = sku.idle_w + (sku.limit_w * 1.04 - sku.idle_w) * (0.78 * busy + 0.26 * self.doing.bandwidth)
-        wanted += sku.limit_w * 0.012 * (wave(self.seed + 31, t, 2.0) - 0.5)
-        reasons = 0
-        share = 1.0
-        if busy < 0.01:
-            reasons, share = IDLE, 0.18
-        elif wanted > sku.limit_w:
-            reasons |= POWER_CAP
-            share *= sku.limit_w / wanted
-            self.capped_s += dt
-        over = self.temperature - (sku.slowdown_c - 4.0)
-        if over > 0.0 and busy > 0.01:
-            reasons |= SW_THERMAL | (HW_SLOWDOWN | HW_THERMAL if over > 3.0 else 0)
-            share *= max(0.45, 1.0 - 0.09 * over)
-            self.throttled_s += dt
-        if faults.brake:
+        wanted *= 1.0 + 0.016 * (wave(self.seed + 31, t, 2.0) - 0.5)
+        reasons, held, capped = 0, 1.0, 1.0
+        if busy < _BUSY:
+            reasons, held = IDLE, 0.18
+        else:
+            if wanted > sku.limit_w:
+                reasons, capped = POWER_CAP, sku.limit_w / wanted
+            over = self.temperature - (sku.slowdown_c - 4.0)
+            if over > 0.0:
+                reasons |= SW_THERMAL | (HW_SLOWDOWN | HW_THERMAL if over > 3.0 else 0)
+                held = max(0.45, 1.0 - 0.09 * over)
+        if self.faults.brake:
             reasons |= HW_SLOWDOWN | BRAKE
-            share = min(share, 0.5)
-            self.braked_s += dt
+            held = min(held, 0.5)
         self.reasons = reasons
-        self.power = min(wanted, sku.limit_w) * (0.35 + 0.65 * share if busy > 0.01 else 1.0)
-        self.clock = int(sku.sm_mhz * share) // 15 * 15
-        target = self.inlet + faults.inlet_c + sku.cooling * self.power
-        fading = 1.0 if first else 1.0 - math.exp(-dt / HEAT_S)
-        self.temperature += (target - self.temperature) * fading
-        self.energy += self.power * dt
+        drawn = min(wanted, sku.limit_w)
+        if busy >= _BUSY:
+            drawn = max(sku.idle_w, sku.idle_w + (drawn - sku.idle_w) * (0.3 + 0.7 * held))
+        self.power = drawn
+        return capped * held
+
+    def _count(self) -> None:
+        counters, doing, reasons = self.counters, self.doing, self.reasons
+        counters.energy += self.power * STEP_S
+        counters.pcie_sent += doing.host * self.sku.pcie_sent * STEP_S
+        counters.pcie_received += doing.host * self.sku.pcie_received * STEP_S
+        counters.links += doing.links * (self.sku.nvlinks - self.faults.links_down) * 22.0e9 / 1024.0 * STEP_S
+        if reasons & ~IDLE:
+            counters.power_s += STEP_S * bool(reasons & POWER_CAP)
+            counters.thermal_s += STEP_S * bool(reasons & SW_THERMAL)
+            counters.hw_thermal_s += STEP_S * bool(reasons & HW_THERMAL)
+            counters.brake_s += STEP_S * bool(reasons & BRAKE)
 
     @property
     def memory_used(self) -> int:
         """Bytes held, without what the driver reserves."""
-        held = self.sku.memory * self.doing.held * (1.0 if self.job else 0.0)
-        return int(held) // (2 << 20) * (2 << 20) + (3 << 20)
+        if self.slices:
+            return sum(s.memory_used for s in self.slices)
+        return _pages(self.sku.memory * self.doing.held) if self.running else 3 << 20
 
     @property
     def fan(self) -> int:
@@ -137,3 +159,7 @@ class SimulatedCard:
     def memory_temperature(self) -> int:
         """degC."""
         return int(self.temperature + 9.0 + 4.0 * self.doing.bandwidth + 2.0 * noise(self.seed, 9))
+
+
+def _pages(size: float) -> int:
+    return int(size) // (2 << 20) * (2 << 20) + (3 << 20)

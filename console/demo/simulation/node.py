@@ -1,20 +1,24 @@
-"""One simulated node: its cards, its host, its script and its clocks."""
+"""One simulated node: its cards, its script and its clocks."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid as uuid_module
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from console.demo.simulation.card import STEP_S, Job, SimulatedCard
-from console.demo.simulation.incidents import CYCLE_S, Incident, Trouble, apply
-from console.demo.simulation.load import Kind, noise
+from console.demo.simulation import incidents
+from console.demo.simulation.card import STEP_S, Counters, Job, SimulatedCard, SimulatedSlice
+from console.demo.simulation.incidents import Incident, faults_at
+from console.demo.simulation.load import NOTHING, Activity, Kind, daylight, inference, noise, notebook, training
 from console.demo.simulation.skus import Sku
 
-HISTORY_S = 5 * 3600.0
+UP_BEFORE_S = 5 * 3600.0
 """How long the node had been up when the demo began."""
+
+SLICES = (("MIG 3g.40gb", 1, 0.5), ("MIG 2g.20gb", 3, 0.25), ("MIG 1g.10gb", 9, 0.125))
+"""Profile, GPU instance, share of the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,11 @@ class NodePlan:
     """What a node is, before it runs.
 
     Attributes:
-        has_driver, has_python: False for the two nodes that show what the console does without.
+        jobs: by card, None for an idle one.
+        slice_jobs: by slice of the card `mig_on`, which is -1 where no card has MIG on.
+        has_driver, has_python: False for the nodes that show what the console does without.
         skew_s: node wall clock minus true time.
+        speed: how many times as fast as real ones the demo's days pass.
     """
 
     name: str
@@ -38,115 +45,156 @@ class NodePlan:
     labels: dict[str, str] = field(default_factory=dict)
     script: tuple[Incident, ...] = ()
     mig_on: int = -1
+    slice_jobs: tuple[Job | None, ...] = ()
     has_driver: bool = True
     has_python: bool = True
     persistence: int = 1
     skew_s: float = 0.0
+    speed: float = 1.0
 
 
 class SimulatedNode:
-    """A plan, running. `advance` may be called from any thread.
+    """A plan, running. Its state is a function of the plan and of the time since `epoch` (by `clock`), whoever asks.
 
-    Attributes:
-        xids: (code, uuid, text, second) not yet taken by an event set.
-        kernel: the kernel's log since boot: (second since boot, text).
+    Any thread may call anything.
     """
 
-    def __init__(self, plan: NodePlan, epoch: float) -> None:
+    def __init__(
+        self,
+        plan: NodePlan,
+        epoch: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.plan = plan
         self._epoch = epoch
+        self._clock = clock
+        self._true_wall = wall
+        self._began_wall = wall() - (clock() - epoch)
         self._lock = threading.Lock()
-        self._moved = -1.0
-        self.xids: deque[tuple[int, str]] = deque(maxlen=64)
-        self.kernel: deque[tuple[float, str]] = deque(maxlen=256)
-        self.boot = 0
-        self._booted = 0.0
-        self._was_lost = False
+        self._at = -1
+        self._boots = 0
         self.cards = [self._card(i) for i in range(plan.cards)]
-        self.advance()
 
     def _card(self, index: int) -> SimulatedCard:
         plan = self.plan
         seed = plan.seed * 64 + index
-        mig: tuple[str, ...] = ()
-        if index == plan.mig_on:
-            mig = tuple(f"MIG-{_uuid(seed * 16 + 1 + i)}" for i in range(3))
-        slot_heat = 2.5 * noise(seed, 5) + (1.5 if index >= plan.cards // 2 else 0.0)
-        job = plan.jobs[index] if index < len(plan.jobs) else None
-        return SimulatedCard(
-            uuid=f"GPU-{_uuid(seed * 16)}",
+        card = SimulatedCard(
+            uuid=f"GPU-{_uuid(f'card-{seed}')}",
             index=index,
             sku=plan.sku,
             seed=seed,
-            job=job,
-            inlet=plan.inlet + slot_heat,
-            serial=f"165{plan.seed:04d}{index:03d}",
-            pci=f"00000000:{0x1B + 0x10 * index:02X}:00.0",
-            mig=mig,
+            job=plan.jobs[index] if index < len(plan.jobs) and index != plan.mig_on else None,
+            inlet=plan.inlet + 2.5 * noise(seed, 5) + (1.5 if index >= plan.cards // 2 else 0.0),
+            serial=f"165{plan.seed:07d}{index:03d}",
+            pci=f"00000000:{(0x1B + 0x10 * index) % 256:02X}:00.0",
         )
+        if index == plan.mig_on:
+            card.slices = tuple(
+                SimulatedSlice(card, place, instance, profile, share, f"MIG-{_uuid(f'slice-{seed}-{place}')}", job)
+                for place, ((profile, instance, share), job) in enumerate(zip(SLICES, plan.slice_jobs, strict=True))
+            )
+        return card
 
     @property
     def t(self) -> float:
-        """Seconds of the demo, as this node lives them."""
-        return time.monotonic() - self._epoch
+        """Seconds of the demo."""
+        return self._clock() - self._epoch
 
     def wall(self) -> float:
         """The node's wall clock."""
-        return time.time() + self.plan.skew_s
+        return self._true_wall() + self.plan.skew_s
+
+    def wall_at(self, t: float) -> float:
+        """The node's wall clock at second `t` of the demo."""
+        return self._began_wall + t + self.plan.skew_s
+
+    @property
+    def booted(self) -> float:
+        """Second of the demo at which the node last booted; before 0 for the first time."""
+        newest = incidents.boots(self.plan.script, self.t)[1]
+        return -UP_BEFORE_S if newest is None else newest
 
     def uptime(self) -> float:
-        """Seconds since boot; a reboot ended the last lost card."""
-        return self.t - self._booted if self.boot else HISTORY_S + self.t
+        """Seconds since boot."""
+        return self.t - self.booted
 
     def boot_id(self) -> str:
         """Changes with every reboot."""
-        return _uuid(self.plan.seed * 1000 + self.boot)
+        return _uuid(f"boot-{self.plan.seed}-{incidents.boots(self.plan.script, self.t)[0]}")
+
+    def job_began(self, job: Job) -> float:
+        """Second of the demo at which a job's process began."""
+        return max(-3600.0 * (1 + job.pid % 5), self.booted + incidents.RESTART_S)
 
     def advance(self) -> None:
-        """Bring cards and script to now."""
+        """Bring the cards to now."""
+        wanted = int(self.t / STEP_S)
+        if self._at >= wanted:
+            return
         with self._lock:
-            t = self.t
-            if 0.0 <= t - self._moved < STEP_S:
-                return
-            self._moved = t
-            for incident in self.plan.script:
-                into = incident.into(t)
-                for card in self.cards if incident.card < 0 else [self.cards[incident.card]]:
-                    apply(card, incident, into, lambda code, text, card=card: self._xid(card, code, text))  # type: ignore[misc]
+            while self._at < wanted:
+                self._step((self._at + 1) * STEP_S)
+                self._at += 1
+
+    def _step(self, t: float) -> None:
+        plan = self.plan
+        if plan.script:
+            boots = incidents.boots(plan.script, t)[0]
+            if boots != self._boots:
+                self._boots = boots
+                for card in self.cards:
+                    card.counters = Counters()  # the driver was loaded anew
             for card in self.cards:
-                card.advance(HISTORY_S + t)
+                card.faults = faults_at(plan.script, card.index, t)
+        day = daylight(t, plan.speed)
+        shared: dict[int, Activity] = {}
+        for card in self.cards:
+            card.step(t, self._doing(card, t, day, shared))
 
-    def _xid(self, card: SimulatedCard, code: int, text: str) -> None:
-        short = card.pci[4:].lower().rsplit(".", 1)[0]
-        self.xids.append((code, card.uuid))
-        self.kernel.append((self.uptime(), f"NVRM: Xid (PCI:{short}): {code}, {text}"))
+    def _doing(self, card: SimulatedCard, t: float, day: float, shared: dict[int, Activity]) -> Activity:
+        halted = card.faults.halted or card.faults.lost
+        card.running = None if halted else card.job
+        if card.slices:
+            return self._slices_doing(card, t, day, halted)
+        job = card.running
+        if job is None:
+            return NOTHING
+        if job.kind is Kind.TRAINING:
+            if job.number not in shared:
+                shared[job.number] = training(job.number, t)
+            all_alike = shared[job.number]
+            return all_alike._replace(busy=max(0.0, all_alike.busy - 0.015 * noise(card.seed, int(t))))
+        return _alone(job.kind, card.seed, t, day)
 
-    def is_refusing(self) -> bool:
-        """Whether the node is off the network now, or rebooting after its lost card."""
-        t = self.t
-        for incident in self.plan.script:
-            if incident.trouble is Trouble.DROP and incident.into(t) is not None:
-                return True
-            if incident.trouble is Trouble.LOST:
-                since_end = (t % CYCLE_S) - (incident.start + incident.length)
-                if 0.0 <= since_end < 30.0:
-                    if not self._was_lost:
-                        self.boot += 1
-                        self._booted = t
-                        self.kernel.clear()
-                        self._was_lost = True
-                    return True
-                self._was_lost = False
-        return False
+    @staticmethod
+    def _slices_doing(card: SimulatedCard, t: float, day: float, halted: bool) -> Activity:
+        for slice_ in card.slices:
+            slice_.running = None if halted else slice_.job
+            slice_.doing = NOTHING
+            if slice_.running is not None:
+                slice_.doing = _alone(slice_.running.kind, card.seed * 8 + slice_.place, t, day)
+        return Activity(*(sum(s.share * s.doing[i] for s in card.slices) for i in range(5)))
+
+    def xids(self, after: float) -> list[incidents.Xid]:
+        """XIDs since second `after` of the demo and since the node booted, oldest first."""
+        if not self.plan.script:
+            return []
+        now = self.t
+        return incidents.xids(self.plan.script, max(after, self.booted), now)
+
+    def is_away(self) -> bool:
+        """Whether the node is off the network now."""
+        return bool(self.plan.script) and incidents.is_away(self.plan.script, self.t)
 
     def is_hanging(self) -> bool:
-        """Whether the node answers nothing now though its connections stand."""
-        t = self.t
-        return any(i.trouble is Trouble.HANG and i.into(t) is not None for i in self.plan.script)
+        """Whether the node sends nothing now though its connections stand."""
+        return bool(self.plan.script) and incidents.is_hanging(self.plan.script, self.t)
 
 
-def _uuid(number: int) -> str:
-    return str(uuid_module.uuid5(uuid_module.NAMESPACE_DNS, f"demo-{number}"))
+def _alone(kind: Kind, seed: int, t: float, day: float) -> Activity:
+    return inference(seed, t, day) if kind is Kind.INFERENCE else notebook(seed, t)
 
 
-__all__ = ["HISTORY_S", "Kind", "NodePlan", "SimulatedNode"]
+def _uuid(name: str) -> str:
+    return str(uuid_module.uuid5(uuid_module.NAMESPACE_DNS, f"cardkeeper-demo-{name}"))
