@@ -2,8 +2,10 @@
 
 import ctypes
 
-from . import columns, fields
+from . import columns, fields, mig
+from .facts import facts_of
 from .gpm import Gpm
+from .processes import CardProcesses
 from .rates import Rates
 from .verdict import ERROR, FRESH, LOST, LOST_CODES, NOT_SUPPORTED, error_letter
 
@@ -24,10 +26,12 @@ class Card(object):
     Attributes:
         uuid, index, name, parent: identity; `parent` is the card's UUID for a slice, else "".
         facts: strings for people.
-        lost: True after the driver said so.
+        lost: True after the driver said so, until it answers again.
+        processes, processes_letter: what the last medium pass listed (CardProcesses.read).
+        layout: (MIG is on, UUIDs of the slices) as the last slow pass saw it.
     """
 
-    def __init__(self, nvml, handle, uuid, index, name, parent="", gpu_instance=None, mig_on=False):
+    def __init__(self, nvml, handle, uuid, index, name, parent="", gpu_instance=None, mig_on=False, gpm_handle=None):
         self.nvml = nvml
         self.handle = handle
         self.uuid = uuid
@@ -36,13 +40,16 @@ class Card(object):
         self.parent = parent
         self.facts = {}
         self.lost = False
-        self.processes = 0
+        self.processes, self.processes_letter = [], NOT_SUPPORTED
+        self.layout = (mig_on, ())
+        self._list = CardProcesses(nvml, handle, bool(parent))
         self._memory_v2 = True
         self._skip = {}
+        self.asked_at = 0.0
         self._rates = Rates()
         self._pcie_seen = {}
         self._batches = {t: fields.FieldBatch(nvml, handle, w) for t, w in fields.BY_TIER.items()}
-        self._gpm = Gpm(nvml, handle, gpu_instance)
+        self._gpm = Gpm(nvml, gpm_handle or handle, gpu_instance)
         self._calls = self._slice_calls() if parent else self._card_calls(mig_on)
 
     def _card_calls(self, mig_on):
@@ -56,7 +63,7 @@ class Card(object):
             (("pstate",), self._pstate),
         ]
         medium = [
-            (("process_count",), lambda: self.processes),
+            (("process_count",), self._count_processes),
             (("sm_active", "sm_occupancy", "tensor_active", "dram_active"), self._gpm.read),
         ]
         if not mig_on:  # not supported with MIG on; a driver may answer 0 instead of saying so
@@ -71,7 +78,7 @@ class Card(object):
 
     def _slice_calls(self):
         medium = [
-            (("process_count",), lambda: self.processes),
+            (("process_count",), self._count_processes),
             (("sm_active", "sm_occupancy", "tensor_active", "dram_active"), self._gpm.read),
         ]
         return {
@@ -94,7 +101,7 @@ class Card(object):
             (("compute_mode",), lambda: n.nvmlDeviceGetComputeMode(h)),
             (("persistence_mode",), lambda: n.nvmlDeviceGetPersistenceMode(h)),
             (("ecc_mode",), lambda: n.nvmlDeviceGetEccMode(h)[0]),
-            (("mig_mode",), lambda: n.nvmlDeviceGetMigMode(h)[0]),
+            (("mig_mode",), self._mig),
             (("fabric_state",), self._fabric),
         ]
         calls.append(
@@ -115,6 +122,7 @@ class Card(object):
             CardLost: once the driver says so; the caller reports it and stops asking.
         """
         found = {}
+        self.asked_at = now
         for names, call in self._calls[tier]:
             key = names[0]
             if self._skip.get(key, 0.0) > now:
@@ -131,7 +139,18 @@ class Card(object):
                     found[name] = value if isinstance(value, tuple) else (value, FRESH)
         if not self.parent:
             self._read_fields(tier, now, found)
+        self.lost = False
         return _row(columns.CARDS[tier], found)
+
+    def learn(self, now):
+        """Read the facts, and by a first fast sample which of NVML's ways this card has."""
+        if self.parent:
+            return
+        self.facts.update(facts_of(self.nvml, self.handle))
+        try:
+            self.sample("fast", now)
+        except CardLost:
+            self.lost = False  # the first real pass tells it
 
     def _blame(self, exc, names, key, now, found):
         if getattr(exc, "value", None) in LOST_CODES:
@@ -144,13 +163,17 @@ class Card(object):
             found[name] = (None, letter)
 
     def _read_fields(self, tier, now, found):
+        letter = NOT_SUPPORTED
         try:
-            got = self._batches[tier].read(now)
+            got = self._batches[tier].read(now) if self._skip.get(tier, 0.0) <= now else None
         except Exception as exc:
             if getattr(exc, "value", None) in LOST_CODES:
                 self.lost = True
                 raise CardLost(str(exc))
-            letter = error_letter(exc)
+            letter, got = error_letter(exc), None
+            if letter == NOT_SUPPORTED:  # a driver without the call
+                self._skip[tier] = now + RETRY_S
+        if got is None:
             got = {fields._id(f): (None, letter) for f in fields.BY_TIER[tier]}
         getattr(self, "_fields_" + tier)(got, now, found)
 
@@ -243,6 +266,17 @@ class Card(object):
         self.facts["memory_source"] = "v1: used includes reserved"
         return (info.used, (None, NOT_SUPPORTED), info.total)
 
+    def _count_processes(self):
+        self.processes, self.processes_letter = [], ERROR
+        self.processes, self.processes_letter = self._list.read(self.asked_at)
+        return len(self.processes) if self.processes_letter == FRESH else (None, self.processes_letter)
+
+    def _mig(self):
+        mode = self.nvml.nvmlDeviceGetMigMode(self.handle)[0]
+        slices = mig.slices_of(self.nvml, self.handle) if mode else ()
+        self.layout = (bool(mode), tuple(s[0] for s in slices))
+        return mode
+
     def _utilization(self):
         rates = self.nvml.nvmlDeviceGetUtilizationRates(self.handle)
         return (rates.gpu, rates.memory)
@@ -276,7 +310,7 @@ class Card(object):
 
     def _nvlinks(self):
         active, known = 0, False
-        for link in range(18):  # NVML_NVLINK_MAX_LINKS
+        for link in range(getattr(self.nvml, "NVML_NVLINK_MAX_LINKS", 18)):
             try:
                 active += 1 if self.nvml.nvmlDeviceGetNvLinkState(self.handle, link) else 0
                 known = True
@@ -307,13 +341,18 @@ def _row(names, found):
         value, letter = found.get(name, (None, NOT_SUPPORTED))
         if letter != FRESH:
             value = None
-        values.append(round(value, 3) if isinstance(value, float) else value)
+        elif isinstance(value, float):
+            if value - value != 0.0:  # NaN or infinite: JSON knows neither
+                value, letter = None, ERROR
+            else:
+                value = round(value, 3)
+        values.append(value)
         letters.append(letter)
     text = "".join(letters)
     return values, (None if text.count(FRESH) == len(text) else text)
 
 
-def lost_row(tier):
-    """The row of a lost or hung card."""
+def lost_row(tier, letter=LOST):
+    """The row of a lost or hung card, or with another letter of one that could not be read."""
     width = len(columns.CARDS[tier])
-    return [None] * width, LOST * width
+    return [None] * width, letter * width

@@ -1,11 +1,11 @@
 """XIDs and their kin, from NVML's event set and the kernel's log, each told once."""
 
+from .mig import as_text
 from .verdict import error_letter
 
 XID_CRITICAL = 0x8  # nvmlEventTypeXidCriticalError
 DUPLICATE_WITHIN_S = 10.0
 _TIMEOUT = 10
-_GPU_IS_LOST = 15
 
 
 class EventSet(object):
@@ -57,7 +57,7 @@ class EventSet(object):
         if not data.eventType & XID_CRITICAL:
             return None
         try:
-            uuid = _text(self._nvml.nvmlDeviceGetUUID(data.device))
+            uuid = as_text(self._nvml.nvmlDeviceGetUUID(data.device))
         except Exception as exc:
             self.reason = error_letter(exc)
             uuid = ""
@@ -81,14 +81,11 @@ class XidLog(object):
 
     def is_new(self, uuid, code, at, source):
         """Whether this XID was not told by the other source within DUPLICATE_WITHIN_S of `at` (wall seconds)."""
-        self._told = [t for t in self._told if abs(t[2] - at) <= 3600.0][-500:]
+        # By number, not by age: the kernel's log since boot must not push out what NVML just told.
+        del self._told[:-500]
         for place, (u, c, t, s) in enumerate(self._told):
             if u == uuid and c == code and s != source and abs(t - at) <= DUPLICATE_WITHIN_S:
                 del self._told[place]
                 return False
         self._told.append((uuid, code, at, source))
         return True
-
-
-def _text(value):
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -27,13 +27,13 @@ class Gpm(object):
             if self._instance is None and not nvml.nvmlGpmQueryDeviceSupport(self._handle).isSupportedDevice:
                 raise NotImplementedError("this card has no GPM")
             self._checked = True
-        sample = self._spare or nvml.nvmlGpmSampleAlloc()
-        self._spare = None
+        # Kept in _spare until it is filled: a call that fails again and again must not allocate again and again.
+        sample = self._spare = self._spare or nvml.nvmlGpmSampleAlloc()
         if self._instance is None:
             nvml.nvmlGpmSampleGet(self._handle, sample)
         else:
             nvml.nvmlGpmMigSampleGet(self._handle, self._instance, sample)
-        before, self._before = self._before, sample
+        before, self._before, self._spare = self._before, sample, None
         if before is None:
             return tuple((None, FRESH) for _ in METRICS)
         asked = nvml.c_nvmlGpmMetricsGet_t()
@@ -42,11 +42,11 @@ class Gpm(object):
         asked.sample1, asked.sample2 = before, sample
         for place, metric in enumerate(METRICS):
             asked.metrics[place].metricId = metric
-        got = nvml.nvmlGpmMetricsGet(asked)
         self._spare = before
+        got = nvml.nvmlGpmMetricsGet(asked)
         out = []
         for place in range(len(METRICS)):
             row = got.metrics[place]
-            good = row.nvmlReturn == 0 and row.value == row.value
+            good = row.nvmlReturn == 0 and row.value - row.value == 0.0  # neither NaN nor infinite
             out.append((min(100.0, max(0.0, row.value)), FRESH) if good else (None, "e"))
         return tuple(out)

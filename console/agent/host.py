@@ -3,7 +3,9 @@
 import ctypes
 import os
 import platform
+import re
 import socket
+import time
 
 from . import columns
 from .kernel import KernelLog
@@ -11,24 +13,12 @@ from .processes import command_line, user_name
 from .rates import Rates
 from .verdict import FRESH, NOT_SUPPORTED
 
-_REMOTE_FS = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "lustre",
-    "gpfs",
-    "ceph",
-    "fuse",
-    "9p",
-    "beegfs",
-    "afs",
-    "glusterfs",
-    "weka",
-)
-_MEMORY_FS = ("tmpfs", "devtmpfs", "ramfs", "squashfs", "overlay", "iso9660", "efivarfs")
+# On a block device as /proc/filesystems tells it, and yet waiting for other machines or of no interest.
+_NOT_LOCAL = ("gfs2", "ocfs2", "fuseblk", "squashfs", "iso9660", "gpfs", "mmfs")
 _IB_ERRORS = ("symbol_error", "link_error_recovery", "link_downed", "port_rcv_errors", "local_link_integrity_errors")
 _STA_UNSYNC = 0x40
+_UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
+_ESCAPE = re.compile(r"\\([0-7]{3})")  # how /proc/mounts writes a space, a tab, a newline and a backslash
 
 
 class HostReader(object):
@@ -40,6 +30,7 @@ class HostReader(object):
         self._cpu = None
         self._self_before = None
         self._boot_wall = None
+        self._hardware = {}
 
     def read_text(self, path, limit=1 << 20):
         """The text of a file below the root, or "" where it cannot be read."""
@@ -77,8 +68,7 @@ class HostReader(object):
 
     def uptime(self):
         """Seconds since boot, or None."""
-        parts = self.read_text("proc/uptime").split()
-        return float(parts[0]) if parts else None
+        return _first_float(self.read_text("proc/uptime"))
 
     def fast(self, now, cost):
         """(values, letters) of columns.HOST_FAST. `cost`: {"fast": ms, ...} of the agent's last passes."""
@@ -102,7 +92,7 @@ class HostReader(object):
             "uptime": self.uptime(),
             "ntp_synchronised": self.is_clock_synchronised(),
         }
-        if len(handles) == 3 and int(handles[2]):
+        if len(handles) == 3 and all(h.isdigit() for h in handles) and int(handles[2]):
             found["file_handles"] = min(100.0, 100.0 * int(handles[0]) / int(handles[2]))
         ib = self.ib_ports(None)
         if ib:
@@ -137,7 +127,7 @@ class HostReader(object):
 
     def _network(self, now):
         rx = tx = 0
-        for _, counts in self._net_dev():
+        for _, counts in self._own_interfaces():
             rx, tx = rx + counts[0], tx + counts[8]
         return {"net_rx": self._rates.rate("net_rx", rx, now), "net_tx": self._rates.rate("net_tx", tx, now)}
 
@@ -148,10 +138,26 @@ class HostReader(object):
             if name.strip() != "lo" and len(counts) >= 16 and all(c.isdigit() for c in counts):
                 yield name.strip(), [int(c) for c in counts]
 
+    def _own_interfaces(self):
+        """Interfaces with hardware behind them: bonds, bridges and containers' ends would count the same bytes twice.
+
+        All but lo where none has hardware: inside a container.
+        """
+        found = list(self._net_dev())
+        real = [f for f in found if self._has_hardware(f[0])]
+        return real or found
+
+    def _has_hardware(self, name):
+        if name not in self._hardware:
+            if len(self._hardware) > 4096:  # nodes make and drop interfaces of containers for months
+                self._hardware.clear()
+            self._hardware[name] = os.path.exists(os.path.join(self._root, "sys/class/net", name, "device"))
+        return self._hardware[name]
+
     def net_ports(self, now):
         """Network interfaces with state, speed, rates (None where `now` is) and errors since boot."""
         out = []
-        for name, counts in self._net_dev():
+        for name, counts in self._own_interfaces():
             speed = self.read_text("sys/class/net/%s/speed" % name).strip()
             out.append(
                 {
@@ -220,16 +226,17 @@ class HostReader(object):
     def disks(self):
         """Local file systems with size and use in bytes. Network ones are left out: a dead server would hang us."""
         out, seen = [], set()
+        # A kind on a block device of this machine; whatever else there is may be served by a machine that is down.
+        kinds = [line.split() for line in self.read_text("proc/filesystems").splitlines()]
+        local = ({k[0] for k in kinds if len(k) == 1} | {"zfs"}) - set(_NOT_LOCAL)
         for line in self.read_text("proc/mounts").splitlines():
             parts = line.split()
-            if len(parts) < 3 or parts[0] in seen or not parts[0].startswith("/"):
+            if len(parts) < 3 or parts[0] in seen or parts[2] not in local:
                 continue
-            if parts[2].split(".")[0] in _REMOTE_FS or parts[2] in _MEMORY_FS:
-                continue
-            mount = parts[1].replace("\\040", " ")
+            mount = _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), parts[1])
             try:
                 space = os.statvfs(os.path.join(self._root, mount.lstrip("/")))
-            except OSError:
+            except (OSError, ValueError):
                 continue
             seen.add(parts[0])
             size = space.f_blocks * space.f_frsize
@@ -256,7 +263,8 @@ class HostReader(object):
             return None
 
     def _own_share(self, now):
-        spent = sum(os.times()[:4])
+        # os.times() counts hundredths of a second, which is a whole percent at 1 Hz; it is only good for children.
+        spent = time.process_time() + sum(os.times()[2:4])
         before, self._self_before = self._self_before, (spent, now)
         if before is None or now <= before[1]:
             return None
@@ -278,14 +286,15 @@ class HostReader(object):
 
     def process(self, pid):
         """{"user", "command", "cgroup"} of a process; a pid of another namespace gives empty texts."""
-        try:
-            uid = os.stat(os.path.join(self._root, "proc/%d" % pid)).st_uid
-        except OSError:
+        # Not the owner of /proc/PID: that is root for a process that may not be dumped.
+        uid = _UID.search(self.read_text("proc/%d/status" % pid, 4096))
+        if uid is None:
             return {"user": "", "command": "", "cgroup": ""}
+        name = user_name(int(uid.group(1)))
         command = command_line(self.read_text("proc/%d/cmdline" % pid, 4096).encode("utf-8", "replace"))
         if not command:
             command = self.read_text("proc/%d/comm" % pid, 256).strip()
-        return {"user": user_name(uid), "command": command, "cgroup": self.read_text("proc/%d/cgroup" % pid, 65536)}
+        return {"user": name, "command": command, "cgroup": self.read_text("proc/%d/cgroup" % pid, 65536)}
 
 
 def _names(path):
@@ -296,8 +305,10 @@ def _names(path):
 
 
 def _first_float(text):
-    parts = text.split()
-    return float(parts[0]) if parts else None
+    try:
+        return float(text.split()[0])
+    except (IndexError, ValueError):
+        return None
 
 
 def _row(names, found):

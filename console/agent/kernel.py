@@ -72,8 +72,8 @@ class KernelLog(object):
                 if exc.errno == errno.EPIPE:  # overwritten while we read: go on with the next
                     continue
                 if exc.errno != errno.EAGAIN:
-                    os.close(self._fd)
-                    self._fd = None
+                    self.close()
+                    self.source = ""
                 return
             if not raw:
                 return
@@ -87,7 +87,7 @@ class KernelLog(object):
             ("journal", ["journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager", "-q"]),
         ):
             text = self._run(command)
-            if text is None:
+            if not text:  # journalctl succeeds with nothing where this account may not read the kernel's log
                 continue
             self.source = name
             newest = self._seen_until

@@ -5,8 +5,9 @@ import os
 import sys
 import threading
 import time
+import traceback
 
-from .frames import Frames
+from .frames import Frames, Gone
 from .host import HostReader
 from .probe import probe
 from .session import Session
@@ -14,6 +15,7 @@ from .session import Session
 MIN_PERIOD_S = 0.5
 BEAT_S = 2.0
 DEFAULT_TTL_S = 120.0
+GRACE_S = 3.0
 
 
 class Control(object):
@@ -41,22 +43,24 @@ class Control(object):
                 self.take(line)
         except (OSError, ValueError):
             pass
-        self.stop.set()
-        self.wake.set()
+        finally:
+            self.stop.set()
+            self.wake.set()
 
     def take(self, line):
         """One control line; what is not understood is ignored."""
         try:
             order = json.loads(line.decode("utf-8"))
             kind = order.get("c")
-        except (ValueError, AttributeError, UnicodeDecodeError):
+            uuids = tuple(str(u) for u in order.get("uuids") or ())[:64]
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return
         with self._lock:
             self.heard = self._clock()
             if kind == "stop":
                 self.stop.set()
             elif kind == "focus":
-                self.focus = tuple(str(u) for u in order.get("uuids") or ())[:64]
+                self.focus = uuids
                 self.focus_s = self._period(order.get("period"), self.focus_s)
             elif kind == "rate":
                 self.fast_s = self._period(order.get("fast"), self.fast_s)
@@ -98,8 +102,11 @@ def run(config, lines, write, nvml, host, clock=time.monotonic, wall=time.time, 
     session = Session(frames, nvml, host, periods, config, clock, wall)
     try:
         return _loop(config, periods, control, frames, session, clock, wall)
-    except (OSError, ValueError):  # the other end is gone
+    except Gone:
         return 0
+    except Exception as exc:
+        frames.farewell("the agent failed: %s: %s" % (type(exc).__name__, exc))
+        raise
     finally:
         session.close()
 
@@ -117,7 +124,7 @@ def _loop(config, periods, control, frames, session, clock, wall):
     while not control.stop.is_set():
         now = clock()
         if now - control.heard > ttl:
-            frames.put("bye", reason="no word from the console for %.0f s" % ttl)
+            frames.farewell("no word from the console for %.0f s" % ttl)
             return 0
         if control.refused:
             text, control.refused = control.refused, ""
@@ -136,7 +143,7 @@ def _loop(config, periods, control, frames, session, clock, wall):
             if clock() >= due[tier] and clock() < next_fast:
                 session.pass_tier(tier)
                 due[tier] = _after(due[tier], float(periods[tier]), clock())
-        session.poll_events()
+        session.tick()
         frames.beat(BEAT_S)
         until = min(next_fast, next_focus if control.focus else next_fast)
         until = min([until] + [d for d in due.values() if d < next_fast])
@@ -176,6 +183,23 @@ def main(config):
                 return
             yield line
 
-    code = run(config, lines(), write, nvml, HostReader(), stop=stop)
+    def watch(control):
+        """End at the console's silence even where the loop cannot: blocked in a full pipe, or in the driver."""
+        limit = float(config.get("ttl_s", DEFAULT_TTL_S)) + GRACE_S
+
+        def wait():
+            while True:
+                left = limit - (time.monotonic() - control.heard)
+                if left <= 0.0:
+                    os._exit(0)
+                time.sleep(left)
+
+        threading.Thread(target=wait, name="ttl", daemon=True).start()
+
+    try:
+        code = run(config, lines(), write, nvml, HostReader(), stop=stop, attach=watch)
+    except Exception:
+        traceback.print_exc()  # the console shows what a node's program says on standard error
+        code = 1
     sys.stdout = open(os.devnull, "w")  # a broken pipe must not complain at exit
     os._exit(code)

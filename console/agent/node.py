@@ -1,8 +1,8 @@
 """The cards of a node: NVML opened, cards and slices found, facts read; or the reason why there are none."""
 
+from . import mig
 from .card import Card
-from .events import _text
-from .verdict import error_letter
+from .facts import ask
 
 
 class NvmlAbsent(Exception):
@@ -40,7 +40,7 @@ def versions(nvml):
         ("nvml", "nvmlSystemGetNVMLVersion"),
         ("cuda", "nvmlSystemGetCudaDriverVersion_v2"),
     ):
-        value = _ask(nvml, call)
+        value = ask(nvml, call)
         if isinstance(value, int):
             value = "%d.%d" % (value // 1000, value % 1000 // 10)
         if value is not None:
@@ -58,108 +58,27 @@ def find_cards(nvml):
     for index in range(nvml.nvmlDeviceGetCount()):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = _text(nvml.nvmlDeviceGetUUID(handle))
-            name = _text(nvml.nvmlDeviceGetName(handle))
+            uuid = mig.as_text(nvml.nvmlDeviceGetUUID(handle))
+            name = mig.as_text(nvml.nvmlDeviceGetName(handle))
         except Exception as exc:
             lost.append("index %d: %s" % (index, exc))
             continue
-        mig_on = _is_mig_on(nvml, handle)
-        card = Card(nvml, handle, uuid, index, name, mig_on=mig_on)
-        card.facts.update(_facts(nvml, handle))
+        card = Card(nvml, handle, uuid, index, name, mig_on=mig.is_on(nvml, handle))
         cards.append(card)
-        if mig_on:
-            cards.extend(_slices(nvml, handle, uuid))
+        if card.layout[0]:
+            slices = list(_slices(nvml, handle, uuid))
+            card.layout = (True, tuple(s.uuid for s in slices))
+            cards.extend(slices)
     return cards, lost
 
 
-def layout_of(nvml, cards):
-    """What a MIG change would change, cheap enough for the slow tier: [(uuid, mig mode, slice uuids), ...]."""
-    out = []
-    for card in cards:
-        if not card.parent and not card.lost:
-            on = _is_mig_on(nvml, card.handle)
-            uuids = [u for u, _, _, _ in _slice_handles(nvml, card.handle)] if on else []
-            out.append((card.uuid, on, tuple(uuids)))
-    return out
-
-
-def _is_mig_on(nvml, handle):
-    try:
-        return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
-    except Exception as exc:
-        error_letter(exc)
-        return False
-
-
-def _slice_handles(nvml, handle):
-    out = []
-    try:
-        count = nvml.nvmlDeviceGetMaxMigDeviceCount(handle)
-    except Exception:  # no MIG on this card
-        return out
-    for place in range(count):
-        try:
-            child = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-            out.append((_text(nvml.nvmlDeviceGetUUID(child)), place, child, _text(nvml.nvmlDeviceGetName(child))))
-        except Exception:  # an empty place
-            continue
-    return out
-
-
 def _slices(nvml, handle, parent):
-    out = []
-    for uuid, place, child, name in _slice_handles(nvml, handle):
-        instance = _ask(nvml, "nvmlDeviceGetGpuInstanceId", child)
-        made = Card(nvml, child, uuid, place, name, parent=parent, gpu_instance=instance, mig_on=True)
+    for uuid, place, child, name in mig.slices_of(nvml, handle):
+        instance = ask(nvml, "nvmlDeviceGetGpuInstanceId", child)
         # GPM samples of a slice are taken on the card's handle with the instance's id.
-        made._gpm._handle = handle
+        made = Card(nvml, child, uuid, place, name, parent, instance, mig_on=True, gpm_handle=handle)
         made.facts["gpu_instance"] = "" if instance is None else str(instance)
-        out.append(made)
-    return out
-
-
-_ARCHITECTURES = {
-    2: "Kepler",
-    3: "Maxwell",
-    4: "Pascal",
-    5: "Volta",
-    6: "Turing",
-    7: "Ampere",
-    8: "Ada",
-    9: "Hopper",
-    10: "Blackwell",
-}
-
-
-def _facts(nvml, handle):
-    facts = {}
-    for name, call in (
-        ("serial", "nvmlDeviceGetSerial"),
-        ("vbios", "nvmlDeviceGetVbiosVersion"),
-        ("inforom", "nvmlDeviceGetInforomImageVersion"),
-        ("part_number", "nvmlDeviceGetBoardPartNumber"),
-        ("minor", "nvmlDeviceGetMinorNumber"),
-        ("numa_node", "nvmlDeviceGetNumaNodeId"),
-        ("pcie_generation_max", "nvmlDeviceGetMaxPcieLinkGeneration"),
-        ("pcie_width_max", "nvmlDeviceGetMaxPcieLinkWidth"),
-    ):
-        value = _ask(nvml, call, handle)
-        if value is not None:
-            facts[name] = _text(value) if isinstance(value, bytes) else str(value)
-    pci = _ask(nvml, "nvmlDeviceGetPciInfo", handle)
-    if pci is not None:
-        facts["pci_bus_id"] = _text(pci.busId).lower()
-    architecture = _ask(nvml, "nvmlDeviceGetArchitecture", handle)
-    if architecture is not None:
-        facts["architecture"] = _ARCHITECTURES.get(int(architecture), str(architecture))
-    for name, kind in (("clock_sm_max", 1), ("clock_memory_max", 2)):
-        clock = _ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, kind)
-        if clock is not None:
-            facts[name] = "%d MHz" % clock
-    capability = _ask(nvml, "nvmlDeviceGetCudaComputeCapability", handle)
-    if capability is not None:
-        facts["compute_capability"] = "%d.%d" % tuple(capability)
-    return facts
+        yield made
 
 
 def short_pci(card):
@@ -169,10 +88,3 @@ def short_pci(card):
         return "%04x:%s" % (int(domain, 16), rest.split(".")[0])
     except ValueError:
         return ""
-
-
-def _ask(nvml, name, *arguments):
-    try:
-        return getattr(nvml, name)(*arguments)
-    except Exception:  # a fact that cannot be had is left out
-        return None

@@ -32,7 +32,12 @@ def probe(nvml, host, wall):
 
 
 def _cards(nvml):
-    count = nvml.nvmlDeviceGetCount()
+    try:
+        count = nvml.nvmlDeviceGetCount()
+    except Exception as exc:
+        yield _check("cards", "fail", "NVML cannot count the cards: %s" % exc)
+        yield _check("persistence", "unknown", "not asked: there are no cards to ask")
+        return
     names, off, bad = {}, 0, []
     for index in range(count):
         try:

@@ -1,8 +1,9 @@
 """Processes on cards: who they are and to which job, pod or container they belong. Text read here is hostile."""
 
+import json
 import re
 
-from .verdict import FRESH, NOT_SUPPORTED, error_letter
+from .verdict import FRESH, LOST, NOT_SUPPORTED, error_letter
 
 MAX_COMMAND = 512
 
@@ -27,50 +28,63 @@ def owners_of(cgroup):
     }
 
 
-class ProcessReader(object):
-    """Lists the processes of a card with the newest call the driver knows. Facts of a pid are read once."""
+class CardProcesses(object):
+    """Lists the processes of one card or slice with the newest call the driver knows.
+
+    A kind that is not supported is not asked again for RETRY_S: the graphics list is the dearest call there is.
+    """
 
     KINDS = (
         ("compute", "nvmlDeviceGetComputeRunningProcesses"),
         ("graphics", "nvmlDeviceGetGraphicsRunningProcesses"),
         ("mps", "nvmlDeviceGetMPSComputeRunningProcesses"),
     )
+    RETRY_S = 600.0
 
-    def __init__(self, nvml, host):
+    def __init__(self, nvml, handle, is_slice):
         self._nvml = nvml
-        self._host = host
+        self._handle = handle
+        self._is_slice = is_slice
         self._calls = {}
-        self._known = {}
-        self._seen_us = {}
+        self._skip = {}
+        self._seen_us = 0
 
-    def read(self, card):
-        """([process dict, ...], letter) of one card or slice; letter `.` when the list is complete."""
+    def read(self, now):
+        """([(pid, kind, bytes or None, percent or None), ...], letter); letter `.` when the list is complete.
+
+        Raises what NVML raises when the card is lost.
+        """
         rows, letter, found_any = {}, FRESH, False
         for kind, name in self.KINDS:
+            if self._skip.get(kind, 0.0) > now:
+                continue
             try:
-                found = self._list(kind, name, card.handle)
+                found = self._list(kind, name)
                 found_any = True
             except Exception as exc:
                 bad = error_letter(exc)
-                if bad != NOT_SUPPORTED:
+                if bad == LOST:
+                    raise
+                if bad == NOT_SUPPORTED:
+                    self._skip[kind] = now + self.RETRY_S
+                else:
                     letter = bad
                 continue
             for row in found:
-                rows.setdefault(int(row.pid), (kind, row))
+                rows.setdefault(int(row.pid), (kind, row.usedGpuMemory))
         if not found_any and letter == FRESH:
             letter = NOT_SUPPORTED
-        busy = self._utilization(card) if rows and not card.parent else {}
-        return [self._describe(card, pid, kind, row, busy) for pid, (kind, row) in sorted(rows.items())], letter
+        busy = self._utilization() if rows and not self._is_slice else {}
+        listed = [
+            (pid, kind, None if memory is None else int(memory), busy.get(pid))
+            for pid, (kind, memory) in sorted(rows.items())
+        ]
+        return listed, letter
 
-    def forget(self, living):
-        """Drop facts of pids that are not in `living`."""
-        for key in [k for k in self._known if k[0] not in living]:
-            del self._known[key]
-
-    def _list(self, kind, name, handle):
+    def _list(self, kind, name):
         chosen = self._calls.get(kind)
         if chosen is not None:
-            return chosen(handle)
+            return chosen(self._handle)
         last = None
         # The unversioned call binds to _v3 only and raises a bare Exception where the driver lacks it.
         for suffix in ("_v3", "_v2"):
@@ -78,7 +92,7 @@ class ProcessReader(object):
             if call is None:
                 continue
             try:
-                rows = call(handle)
+                rows = call(self._handle)
             except Exception as exc:
                 last = exc
                 if error_letter(exc) != NOT_SUPPORTED:
@@ -88,43 +102,58 @@ class ProcessReader(object):
             return rows
         raise last if last is not None else NotImplementedError(name)
 
-    def _utilization(self, card):
+    def _utilization(self):
         """{pid: newest SM utilisation in percent}. An idle card answers NOT_FOUND, which is no error."""
-        since = self._seen_us.get(card.uuid, 0)
         try:
-            rows = self._nvml.nvmlDeviceGetProcessUtilization(card.handle, since)
+            rows = self._nvml.nvmlDeviceGetProcessUtilization(self._handle, self._seen_us)
         except Exception:  # absence of a sample says nothing about the card
             return {}
         newest = {}
         for row in rows:
             stamp, share = int(row.timeStamp), int(row.smUtil)
-            if share > 100 or stamp <= since:
+            if share > 100 or stamp <= self._seen_us:
                 continue
             if row.pid not in newest or newest[row.pid][0] < stamp:
                 newest[row.pid] = (stamp, share)
         if newest:
-            self._seen_us[card.uuid] = max(stamp for stamp, _ in newest.values())
+            self._seen_us = max(stamp for stamp, _ in newest.values())
         return {pid: share for pid, (_, share) in newest.items()}
 
-    def _describe(self, card, pid, kind, row, busy):
-        memory = row.usedGpuMemory
-        facts = self._facts(pid)
-        out = {"uuid": card.uuid, "pid": pid, "kind": kind, "memory": None if memory is None else int(memory)}
-        out.update(facts)
-        if pid in busy:
-            out["util"] = busy[pid]
+
+class Owners(object):
+    """Who a process is: facts of a pid are read once. Reads /proc and the user database."""
+
+    def __init__(self, host):
+        self._host = host
+        self._known = {}
+
+    def describe(self, listed):
+        """[process dict, ...] of [(uuid, pid, kind, bytes, percent), ...]; facts of pids not in it are dropped."""
+        out, known = [], {}
+        for uuid, pid, kind, memory, share in listed:
+            key = (pid, self._host.process_start(pid))
+            facts = known[key] = self._known.get(key) or self._facts(*key)
+            out.append(dict(facts, uuid=uuid, pid=pid, kind=kind, memory=memory, util=share))
+        self._known = known
         return out
 
-    def _facts(self, pid):
-        start = self._host.process_start(pid)
-        key = (pid, start)
-        if key not in self._known:
-            facts = self._host.process(pid)
-            facts.update(owners_of(facts.pop("cgroup", "")))
-            if start is not None:
-                facts["started"] = start
-            self._known[key] = facts
-        return self._known[key]
+    def _facts(self, pid, start):
+        facts = self._host.process(pid)
+        facts.update(owners_of(facts.pop("cgroup", "")))
+        if start is not None:
+            facts["started"] = start
+        return facts
+
+
+def fitting(rows, limit):
+    """As many of the process dicts as stay within `limit` bytes of JSON."""
+    room, out = limit, []
+    for row in rows:
+        room -= 240 + sum(len(json.dumps(v)) for v in row.values() if isinstance(v, str))
+        if room < 0:
+            break
+        out.append(row)
+    return out
 
 
 def command_line(raw):
@@ -138,6 +167,6 @@ def user_name(uid):
     try:
         import pwd
 
-        return pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name.encode("utf-8", "replace").decode("utf-8")
     except (ImportError, KeyError, OSError):
         return str(uid)

@@ -1,23 +1,29 @@
 """One run over a node's cards: hello, passes, processes, events; NVML opened again when it was not there."""
 
 import platform
-import threading
-from collections import deque
 
 from . import AGENT_VERSION, columns
-from .events import EventSet, XidLog
-from .node import NvmlAbsent, find_cards, layout_of, open_nvml, short_pci, versions
-from .processes import ProcessReader
+from .aside import Aside
+from .node import NvmlAbsent, find_cards, open_nvml, versions
+from .processes import Owners, fitting
+from .verdict import ERROR, FRESH, LOST
 from .walk import Walk
+from .xids import XidWatch
 
 LIMIT_S = {"fast": 2.0, "medium": 5.0, "slow": 5.0}
+OPEN_LIMIT_S = 4.0
+HOST_LIMIT_S = 1.0
+OWNERS_LIMIT_S = 2.0
 RETRY_NVML_S = 30.0
 PROCESSES_AGAIN_S = 30.0
-KERNEL_EVERY_S = 30.0
+MAX_PROCESSES = 4096
+PROCESS_BYTES = 900000  # the console drops a line over 1 MiB
+CLOCK_STEP_S = 0.5
 
 
 class Session(object):
-    """Everything the loop does with a node, in the loop's thread; only the event set waits in a thread of its own."""
+    """Everything the loop does with a node. Whatever may hang (NVML, /sys, the user database) is asked in threads of
+    its own when `isolate` is set, so that the loop goes on."""
 
     def __init__(self, frames, nvml, host, periods, config, clock, wall):
         self._frames = frames
@@ -30,76 +36,97 @@ class Session(object):
         self._cards = []
         self._places = {}
         self._walk = Walk([], clock, self._isolate)
+        self._xids = XidWatch(nvml, host, clock, wall, self._isolate)
+        self._opening = Aside("open", self._isolate)
+        self._reading_host = Aside("host", self._isolate)
+        self._reading_owners = Aside("owners", self._isolate)
+        self._owners = Owners(host)
         self._cost = {}
         self._mode, self._reason = "none", ""
-        self._layout = None
+        self._versions = {}
+        self._facts = {}
+        self._layout = {}
         self._try_at = 0.0
         self._told_processes = None
         self._told_at = 0.0
-        self._events = None
-        self._queue = deque(maxlen=1000)
-        self._xids = XidLog()
-        self._kernel = host.kernel_log()
-        self._kernel_due = 0.0
-        self._closed = threading.Event()
+        self._told_host = set()
+        self._offset = wall() - clock()
 
     def begin(self, fast_s):
         """Open NVML and say hello."""
         self._periods["fast"] = fast_s
+        try:
+            self._facts = self._reading_host.ask(self._host.facts, OPEN_LIMIT_S)[1] or {}
+        except Exception as exc:
+            self._walk.news.append(("agent", "", "the host's facts: %s: %s" % (type(exc).__name__, exc)))
         self._open()
         self._hello()
+        self._tell_news()
 
     def change_period(self, fast_s):
         """Say hello again with another fast period."""
         self._periods["fast"] = fast_s
         self._hello()
 
+    def tick(self):
+        """What every turn of the loop brings: XIDs, a driver that answers at last, a stepped clock."""
+        for uuid, at, source, text, code in self._xids.poll():
+            self._frames.event("xid", uuid, at, source, text, code)
+        done, found = self._opening.late()
+        if done:
+            self._adopt(found)
+            self._driver_changed()
+        offset = self._wall() - self._clock()
+        step, self._offset = offset - self._offset, offset
+        if abs(step) >= CLOCK_STEP_S:
+            self._frames.event("clock_step", "", self._wall(), "agent", "the clock was set by %+.3f s" % step)
+
     def _open(self):
+        """Open NVML and look for its cards; True when an answer came in time."""
         self._try_at = self._clock() + RETRY_NVML_S
-        lost = []
+        done, found = self._opening.ask(self._find, OPEN_LIMIT_S)
+        if done:
+            self._adopt(found)
+        elif self._mode != "nvml":
+            self._reason = "the NVIDIA driver has not answered for %.0f s; still waiting for it" % OPEN_LIMIT_S
+        return done
+
+    def _find(self):
+        """(mode, reason, cards, lost, versions); never raises."""
         try:
             open_nvml(self._nvml)
-            self._cards, lost = find_cards(self._nvml)
-            self._mode, self._reason = "nvml", ""
+            cards, lost = find_cards(self._nvml)
+            return "nvml", "", cards, lost, versions(self._nvml)
         except NvmlAbsent as exc:
-            self._mode, self._reason, self._cards = "none", str(exc), []
+            return "none", str(exc), [], [], {}
         except Exception as exc:  # whatever NVML does, the host's readings go on
-            self._mode, self._reason, self._cards = "none", "NVML failed: %s" % exc, []
-        self._places = {c.uuid: i for i, c in enumerate(self._cards)}
+            return "none", "NVML failed: %s" % exc, [], [], {}
+
+    def _adopt(self, found):
+        self._mode, self._reason, cards, lost, self._versions = found
+        # A lost card keeps its row: leaving it out would make it vanish from the screen.
+        present = {c.uuid for c in cards}
+        cards = cards + [c for c in self._cards if c.lost and c.uuid not in present]
+        self._cards = cards
+        self._places = {c.uuid: i for i, c in enumerate(cards)}
+        self._layout = {c.uuid: c.layout for c in cards}
+        news = self._walk.news
         self._walk.close()
-        self._walk = Walk(self._cards, self._clock, self._isolate)
-        self._processes = ProcessReader(self._nvml, self._host)
+        self._walk = Walk(cards, self._clock, self._isolate)
+        self._walk.news = news
+        self._walk.learn(LIMIT_S["fast"])
+        self._xids.follow(cards)
         self._told_processes = None
-        if self._mode == "nvml":
-            self._layout = layout_of(self._nvml, self._cards)
-            self._watch_events()
         for text in lost:
-            self._frames.event("card_lost", "", self._wall(), "agent", text)
-
-    def _watch_events(self):
-        events = EventSet(self._nvml, self._cards)
-        if not events.is_open:
-            return
-        self._events = events
-        if self._isolate:
-            waiter = threading.Thread(target=self._wait_events, args=(events,), name="events")
-            waiter.daemon = True
-            waiter.start()
-
-    def _wait_events(self, events):
-        while events.is_open and not self._closed.is_set():
-            found = events.wait(1000)
-            if found is not None:
-                self._queue.append(found + (self._wall(),))
+            self._walk.news.append(("card_lost", "", text))
 
     def _hello(self):
-        facts = self._host.facts()
+        facts = dict(self._facts)
         known = {"agent": AGENT_VERSION, "python": platform.python_version(), "kernel": facts.pop("kernel", "")}
         known["os"] = facts.pop("os", "")
-        if self._mode == "nvml":
-            known.update(versions(self._nvml))
-        if self._kernel is not None and self._kernel.source:
-            facts["kernel_log"] = self._kernel.source
+        known.update(self._versions)
+        if self._xids.kernel_source:
+            facts["kernel_log"] = self._xids.kernel_source
         entities = [
             {
                 "uuid": c.uuid,
@@ -107,7 +134,7 @@ class Session(object):
                 "index": c.index,
                 "name": c.name,
                 "parent": c.parent,
-                "facts": c.facts,
+                "facts": dict(c.facts),
             }
             for c in self._cards
         ]
@@ -133,29 +160,49 @@ class Session(object):
             return
         if tier == "slow":
             self._look_again(begun)
-        if tier == "medium":
-            self._pass_processes(begun)
-        rows = self._rows(tier, places)
+        self._walk.recall()
+        rows = self._walk.sample(tier, LIMIT_S[tier], places, lambda: self._frames.beat(2.0))
         fields = {"k": tier, "c": [r[0] for r in rows]}
         if any(r[1] is not None for r in rows):
             fields["q"] = [r[1] for r in rows]
+        detail = None
         if places is not None:
             fields["i"] = places
         else:
             self._cost[tier] = (self._clock() - begun) * 1000.0
             if tier != "medium":
-                values, letters = self._host.fast(begun, self._cost) if tier == "fast" else self._host.slow(begun)
+                values, letters, detail = self._read_host(tier, begun)
                 fields["h"] = values
                 if letters is not None:
                     fields["hq"] = letters
         self._frames.put("s", **fields)
-        if tier == "slow":
-            self._frames.put("detail", **self._host.detail(begun))
+        if detail is not None:
+            self._frames.put("detail", **detail)
+        if tier == "medium":
+            self._tell_processes(begun)
         self._tell_news()
 
-    def _rows(self, tier, places):
-        self._walk.recall()
-        return self._walk.sample(tier, LIMIT_S[tier], places, lambda: self._frames.beat(2.0))
+    def _read_host(self, tier, now):
+        """(values, letters, detail or None). A host that cannot be read does not take the cards along."""
+
+        def read():
+            if tier == "fast":
+                return self._host.fast(now, self._cost) + (None,)
+            return self._host.slow(now) + (self._host.detail(now),)
+
+        try:
+            self._reading_host.late()  # of a pass that was given up: of no use any more
+            done, found = self._reading_host.ask(read, HOST_LIMIT_S if tier == "fast" else OPEN_LIMIT_S)
+        except Exception as exc:
+            done, found = False, None
+            text = "the host's %s tier: %s: %s" % (tier, type(exc).__name__, exc)
+            if text not in self._told_host and len(self._told_host) < 20:
+                self._told_host.add(text)
+                self._walk.news.append(("agent", "", text))
+        if done:
+            return found
+        width = len(columns.HOST[tier])
+        return [None] * width, ERROR * width, None
 
     def _tell_news(self):
         while self._walk.news:
@@ -169,75 +216,54 @@ class Session(object):
                 before = self._mode, self._reason
                 self._open()
                 if (self._mode, self._reason) != before:
-                    self._hello()
+                    self._driver_changed()
             return
-        if self._walk.hung:
+        if self._walk.hung or all(self._layout[c.uuid] == c.layout for c in self._cards):
             return
-        layout = layout_of(self._nvml, self._cards)
-        # A lost card keeps its place: leaving it out would make it vanish from the screen.
-        present = {entry[0] for entry in layout}
-        if layout != [entry for entry in self._layout if entry[0] in present]:
-            if self._events is not None:
-                self._events.close()
-            self._open()
+        if self._open():
             self._hello()
 
-    def _pass_processes(self, now):
-        if self._mode != "nvml" or self._walk.hung:
+    def _driver_changed(self):
+        self._hello()
+        text = self._reason or "NVML answers: %d cards, driver %s" % (len(self._cards), self._versions.get("driver"))
+        self._frames.event("driver", "", self._wall(), "agent", text)
+
+    def _tell_processes(self, now):
+        """Who works on the cards, when that changed and every PROCESSES_AGAIN_S."""
+        if self._mode != "nvml":
             return
-        found, unreadable = [], {}
-        for card in self._cards:
-            if card.lost:
-                unreadable[card.uuid] = "l"
+        listed, unreadable, on_slices = [], {}, set()
+        for card in sorted(self._cards, key=lambda c: not c.parent):
+            if card.lost or card in self._walk.hung:
+                unreadable[card.uuid] = LOST
                 continue
-            rows, letter = self._processes.read(card)
-            card.processes = len(rows) if letter == "." else (None, letter)
-            if letter != ".":
-                unreadable[card.uuid] = letter
-            found.extend(rows)
-        self._processes.forget({p["pid"] for p in found})
-        signature = sorted((p["uuid"], p["pid"], (p["memory"] or 0) >> 20) for p in found), unreadable
-        if signature != self._told_processes or now - self._told_at >= PROCESSES_AGAIN_S:
+            if card.processes_letter != FRESH:
+                unreadable[card.uuid] = card.processes_letter
+            for row in card.processes:
+                if card.parent:
+                    on_slices.add((card.parent, row[0]))
+                elif (card.uuid, row[0]) in on_slices:  # told of the slice already
+                    continue
+                listed.append((card.uuid,) + row)
+        signature = sorted((uuid, pid, (memory or 0) >> 20) for uuid, pid, _, memory, _ in listed), unreadable
+        if signature == self._told_processes and now - self._told_at < PROCESSES_AGAIN_S:
+            return
+        self._reading_owners.late()
+        done, found = self._reading_owners.ask(lambda: self._owners.describe(listed), OWNERS_LIMIT_S)
+        if not done:
+            # The user database may be on the network: the rows without names are better than none.
+            found = [{"uuid": r[0], "pid": r[1], "kind": r[2], "memory": r[3], "util": r[4]} for r in listed]
+        else:
             self._told_processes, self._told_at = signature, now
-            self._frames.put("procs", p=found[:4096], q=unreadable)
-
-    def poll_events(self):
-        """Tell what NVML's events and the kernel's log have brought."""
-        if self._events is not None and not self._isolate:
-            found = self._events.wait(0)
-            if found is not None:
-                self._queue.append(found + (self._wall(),))
-        while self._queue:
-            uuid, code, at = self._queue.popleft()
-            if self._xids.is_new(uuid, code, at, "nvml"):
-                self._frames.event("xid", uuid, at, "nvml", "Xid %d from the NVML event set" % code, code)
-        if self._kernel is None:
-            return
-        if self._kernel.source != "kmsg" and self._clock() < self._kernel_due:
-            return
-        self._kernel_due = self._clock() + KERNEL_EVERY_S
-        self._tell_kernel()
-
-    def _tell_kernel(self):
-        uptime = None
-        by_pci = {short_pci(c): c.uuid for c in self._cards if not c.parent}
-        for since_boot, pci, code, text in self._kernel.poll():
-            if uptime is None:
-                uptime = self._host.uptime()
-            at = self._wall() - max(0.0, (uptime or since_boot) - since_boot)
-            uuid = by_pci.get(pci, "")
-            if self._xids.is_new(uuid, code, at, "kernel"):
-                self._frames.event("xid", uuid, at, "kernel", text, code)
+        self._frames.put("procs", p=fitting(found[:MAX_PROCESSES], PROCESS_BYTES), q=unreadable)
 
     def close(self):
-        """Let go of everything; a hung card keeps NVML from being shut down."""
-        self._closed.set()
+        """Let go of everything. NVML is shut down only when no call into it is under way."""
         self._walk.close()
-        if self._kernel is not None:
-            self._kernel.close()
-        if self._mode == "nvml" and not self._walk.hung:
-            if self._events is not None and not self._isolate:
-                self._events.close()
+        for aside in (self._opening, self._reading_host, self._reading_owners):
+            aside.close()
+        is_quiet = self._xids.close()
+        if self._mode == "nvml" and is_quiet and not self._walk.hung and not self._opening.is_stuck():
             try:
                 self._nvml.nvmlShutdown()
             except Exception:  # at the end nobody is left to be told

@@ -1,21 +1,25 @@
 """Walking the cards without letting a hung one stop the rest.
 
 NVML calls cannot be cancelled. A worker thread walks the cards; when one call outlasts its limit, the card is marked
-hung, the thread is left to its fate and a new one walks on with the next card. A hung card is tried again when its
-thread comes back.
+hung, the thread is left to its fate and a new one walks on with the next card. When the next card hangs as well, the
+driver holds one lock over all of them: the rest are marked at once and wait for the same thread, instead of costing a
+thread and a limit each. A hung card is tried again when its thread comes back.
 """
 
 import threading
 
 from .card import CardLost, lost_row
+from .verdict import ERROR
+
+SERIAL_AFTER = 2
 
 
 class Walk(object):
     """Samples all cards of a node for one tier at a time.
 
     Attributes:
-        hung: cards whose call has not come back.
-        news: [(kind, uuid, text), ...] since the caller emptied it: "card_lost", "card_hung", "card_back".
+        hung: cards whose call has not come back, to their thread.
+        news: [(kind, uuid, text), ...] since the caller emptied it: "card_lost", "card_hung", "card_back", "agent".
     """
 
     def __init__(self, cards, clock, isolate):
@@ -23,6 +27,7 @@ class Walk(object):
         self._clock = clock
         self._isolate = isolate
         self._worker = None
+        self._blamed = set()
         self.hung = {}
         self.news = []
 
@@ -32,35 +37,51 @@ class Walk(object):
         `limit` is what one card may take, in seconds; `each_s` is called about once a second while waiting.
         """
         chosen = range(len(self._cards)) if places is None else places
-        if not self._isolate:
-            return [self._one(self._cards[p], tier) for p in chosen]
-        out = {}
-        todo = [p for p in chosen if self._cards[p] not in self.hung]
-        while todo:
-            todo = self._run(todo, tier, limit, out, each_s)
+        out = self._walk(chosen, limit, lambda card: self._one(card, tier), each_s)
         return [out.get(p) or lost_row(tier) for p in chosen]
 
-    def _run(self, todo, tier, limit, out, each_s):
+    def learn(self, limit):
+        """Have every card read its facts."""
+        self._walk(range(len(self._cards)), limit, lambda card: card.learn(self._clock()), None)
+
+    def _walk(self, chosen, limit, call, each_s):
+        if not self._isolate:
+            return {p: call(self._cards[p]) for p in chosen}
+        out, hung_now = {}, 0
+        todo = [p for p in chosen if self._cards[p] not in self.hung]
+        while todo:
+            todo = self._run(todo, limit, call, out, each_s, hung_now + 1 >= SERIAL_AFTER)
+            hung_now += 1
+        return out
+
+    def _run(self, todo, limit, call, out, each_s, is_serial):
         """Walk `todo`; returns what a hung card left undone."""
         worker = self._worker
         if worker is None or not worker.is_idle():
             worker = self._worker = _Worker(self._clock)
-        worker.give([(p, self._cards[p]) for p in todo], lambda card: self._one(card, tier), out)
+        worker.give([(p, self._cards[p]) for p in todo], call, out)
         while True:
-            place, since = worker.wait(1.0)
+            place, since = worker.wait(min(1.0, limit))
             if place is None:
                 return []
             if each_s is not None:
                 each_s()
             if self._clock() - since > limit:
-                card = self._cards[place]
                 left = worker.abandon(place)
                 if left is None:
                     continue
-                self.hung[card] = worker
                 self._worker = None
-                self.news.append(("card_hung", card.uuid, "an NVML call did not return within %.0f s" % limit))
+                self._mark(worker, [place], "an NVML call did not return within %.0f s" % limit)
+                if is_serial:
+                    self._mark(worker, left, "the driver answers for no card: its calls wait for one another")
+                    return []
                 return left
+
+    def _mark(self, worker, places, text):
+        for place in places:
+            card = self._cards[place]
+            self.hung[card] = worker
+            self.news.append(("card_hung", card.uuid, text))
 
     def recall(self):
         """Take back cards whose hung call has returned."""
@@ -76,13 +97,23 @@ class Walk(object):
             self._worker.stop()
 
     def _one(self, card, tier):
-        if card.lost:
+        was_lost = card.lost
+        if was_lost and tier != "slow":
             return lost_row(tier)
         try:
-            return card.sample(tier, self._clock())
+            row = card.sample(tier, self._clock())
         except CardLost as exc:
-            self.news.append(("card_lost", card.uuid, str(exc)))
+            if not was_lost:
+                self.news.append(("card_lost", card.uuid, str(exc)))
             return lost_row(tier)
+        except Exception as exc:  # a fault of ours: it must not take the other cards along
+            if (card, tier) not in self._blamed:
+                self._blamed.add((card, tier))
+                self.news.append(("agent", card.uuid, "%s tier: %s: %s" % (tier, type(exc).__name__, exc)))
+            return lost_row(tier, ERROR)
+        if was_lost and not card.lost:
+            self.news.append(("card_back", card.uuid, "the driver knows the card again"))
+        return row
 
 
 class _Worker(object):
@@ -148,7 +179,10 @@ class _Worker(object):
                 place, card = self._jobs.pop(0)
                 self._current, self._since = place, self._clock()
                 call, out = self._call, self._out
-            row = call(card)
+            try:
+                row = call(card)
+            except Exception:  # `call` answers for its faults; whatever else must not kill this thread
+                row = None
             with self._changed:
                 self._current = None
                 if self._abandoned:

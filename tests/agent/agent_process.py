@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -13,14 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+from console.agent import columns
 from console.remote import bundle
-from console.telemetry.wire import Line, decode
+from console.telemetry.wire import Line, Sample, decode
 
 
 class AgentProcess:
     """Runs the bootstrap command under a Python; `lines` collects decoded frames."""
 
-    def __init__(self, library: Path | None, scenario: str = "", python: str = sys.executable, **config: Any) -> None:
+    def __init__(
+        self,
+        library: Path | None,
+        scenario: str = "",
+        python: str = sys.executable,
+        is_read: bool = True,
+        **config: Any,
+    ) -> None:
         env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
         if library is not None:
             file = library.parent / f"scenario-{time.monotonic_ns()}"
@@ -36,13 +45,19 @@ class AgentProcess:
         self.lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self.seen: list[Line] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        if is_read:
+            self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for raw in self.process.stdout:
             self.lines.put(decode(raw.rstrip(b"\n")))
         self.lines.put(None)
+
+    def fill_pipe(self) -> None:
+        """Shrink the pipe that the agent writes to, so that it is full after a few lines."""
+        assert self.process.stdout is not None
+        fcntl.fcntl(self.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
 
     def send_raw(self, data: bytes) -> None:
         assert self.process.stdin is not None
@@ -79,4 +94,22 @@ class AgentProcess:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
-        self._reader.join(2.0)
+        if self._reader.ident is not None:
+            self._reader.join(2.0)
+
+
+def values(sample: Any, entity: int = 0) -> dict[str, tuple[Any, str]]:
+    """{metric: (value, letter)} of one entity of a sample."""
+    ids = columns.CARDS[sample.k]
+    letters = (sample.q[entity] if sample.q and sample.q[entity] else None) or "." * len(ids)
+    return {m: (v, q) for m, v, q in zip(ids, sample.c[entity], letters, strict=True)}
+
+
+def is_sample(tier: str) -> Any:
+    """Whether a line is a sample of all entities in `tier`."""
+    return lambda line: isinstance(line, Sample) and line.k == tier and line.i is None
+
+
+def is_event(kind: str) -> Any:
+    """Whether a line is an event of that kind."""
+    return lambda line: getattr(line, "kind", None) == kind

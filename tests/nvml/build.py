@@ -1,11 +1,11 @@
-"""Builds the test library; `old_driver` leaves out what drivers before 510 lack."""
+"""Builds the test library; `old_driver` leaves out what came after driver 470."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("nvml.c")
+SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 
 
 def build_library(directory: Path, old_driver: bool = False) -> Path:
@@ -13,6 +13,7 @@ def build_library(directory: Path, old_driver: bool = False) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     out = directory / "libnvidia-ml.so.1"
     flags = ["-DOLD_DRIVER"] if old_driver else []
-    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Wno-format-truncation", *flags]
-    subprocess.run([*command, "-Wl,-soname,libnvidia-ml.so.1", "-o", str(out), str(SOURCE)], check=True)
+    command = ["cc", "-std=gnu11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
+    command += ["-Wno-format-truncation", "-Wl,-soname,libnvidia-ml.so.1", "-o", str(out)]
+    subprocess.run([*command, *map(str, SOURCES)], check=True)
     return out
