@@ -7,7 +7,11 @@ from PySide6.QtCore import QObject, Signal
 from console.app import Console
 from console.fleet.query import All, Query
 from console.telemetry.live import LiveFleet
+from console.ui.preferences import Preferences
 from console.ui.rows import Rows
+
+NODE = "node:"
+"""A selection that begins so names a node; any other is a card's UUID."""
 
 
 class Context(QObject):
@@ -19,9 +23,13 @@ class Context(QObject):
         directory: nodes or cards came or went.
         events: new events (a list).
         selected: the selection is another ("" for none).
+        marked: cards were marked or unmarked.
         filtered: the filter is another.
+        pointed: what is under the pointer or the cursor, in one line ("" for nothing).
+        said: something that was done, in one line.
         go: open a page: (page id, argument).
-        dressed: the theme is another.
+        asked: run a command of the window: its id.
+        themed: the preferred theme is another.
     """
 
     ticked = Signal()
@@ -29,19 +37,32 @@ class Context(QObject):
     directory = Signal()
     events = Signal(object)
     selected = Signal(str)
+    marked = Signal()
     filtered = Signal()
+    pointed = Signal(str)
+    said = Signal(str)
     go = Signal(str, str)
-    dressed = Signal()
+    asked = Signal(str)
+    themed = Signal()
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, preferences: Preferences) -> None:
         super().__init__()
         self.console = console
+        self.preferences = preferences
         self.live: LiveFleet = console.live
         self.rows = Rows(self.live)
         self.query: Query = All(())
         self.query_text = ""
-        self.utc = False
         self._selection = ""
+
+    @property
+    def utc(self) -> bool:
+        """Whether times are shown in UTC."""
+        return self.preferences.utc
+
+    @utc.setter
+    def utc(self, on: bool) -> None:
+        self.preferences.utc = on
 
     @property
     def selection(self) -> str:
@@ -53,6 +74,13 @@ class Context(QObject):
         if what != self._selection:
             self._selection = what
             self.selected.emit(what)
+
+    def mark(self, uuids: set[str], on: bool) -> None:
+        """Mark cards, or take their marks away; the filter `is:marked` finds them."""
+        marked = self.rows.marked | uuids if on else self.rows.marked - uuids
+        if marked != self.rows.marked:
+            self.rows.marked = marked
+            self.marked.emit()
 
     def set_query(self, text: str, query: Query) -> None:
         """Filter by an understood query."""

@@ -8,9 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMainWindow
 
-from console.ui.text import PlainLabel, tr
+from console.ui.text import PlainLabel
 from console.ui.theme import Theme
 
+SIZE = (1440, 900)
 _early: QMainWindow | None = None
 
 
@@ -32,10 +33,9 @@ def show_early() -> None:
     """Show the empty frame and paint it before anything else is imported."""
     global _early
     app = application()
-    window = QMainWindow()
-    window.setWindowTitle("Cardkeeper")
-    window.resize(1440, 900)
-    label = PlainLabel(tr("Starting…"))
+    window = _frame()
+    # The language is not known yet, so the frame shows a name and no word.
+    label = PlainLabel("Cardkeeper", "title")
     label.setAlignment(Qt.AlignmentFlag.AlignCenter)
     window.setCentralWidget(label)
     window.show()
@@ -47,7 +47,14 @@ def take_early() -> QMainWindow:
     """The frame shown early, or a new one."""
     global _early
     window, _early = _early, None
-    if window is None:
-        window = QMainWindow()
-        window.resize(1440, 900)
+    return window or _frame()
+
+
+def _frame() -> QMainWindow:
+    window = QMainWindow()
+    window.setWindowTitle("Cardkeeper")
+    screen = QGuiApplication.primaryScreen()
+    room = screen.availableSize() if screen is not None else None
+    width, height = SIZE
+    window.resize(min(width, room.width()) if room else width, min(height, room.height()) if room else height)
     return window

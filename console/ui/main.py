@@ -6,114 +6,111 @@ import logging
 import queue
 import signal
 import threading
-from pathlib import Path
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt, QTimer
-from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QMainWindow
 
-from console.app import Config, Console
+from console.app import Config, Console, Demo
+from console.ui import i18n
 from console.ui.early import application, take_early
-from console.ui.text import PlainLabel, plain, tr
-from console.ui.theme import DARK, LIGHT, Theme
+from console.ui.preferences import Preferences
+from console.ui.start import StartPage
+from console.ui.text import plain
+from console.ui.theme import Theme
+
+if TYPE_CHECKING:
+    from console.ui.window import MainWindow
 
 _log = logging.getLogger(__name__)
-
-
-class Start(QWidget):
-    """What is shown until the console runs: what it is doing, or why it cannot."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._title = PlainLabel(tr("Starting…"), "heading")
-        self._text = PlainLabel("", "quiet").selectable()
-        self._text.setWordWrap(True)
-        self._text.setMaximumWidth(760)
-        layout = QVBoxLayout(self)
-        layout.addStretch(1)
-        for label in (self._title, self._text):
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            layout.addWidget(label, 0, Qt.AlignmentFlag.AlignHCenter)
-        layout.addStretch(1)
-
-    def tell(self, text: str) -> None:
-        """Say what is being done."""
-        self._text.setText(plain(text))
-
-    def fail(self, error: str) -> None:
-        """Say why it cannot start."""
-        self._title.setText(tr("The console cannot start"))
-        self._title.set_role("critical")
-        self._text.setText("\n".join(plain(line, 600) for line in error.splitlines()[:20]))
+LOOK_MS = 30
+JOIN_S = 10.0
 
 
 class Opening:
-    """Starts a Console in a thread and puts the window's content in when it runs."""
+    """Starts a Console in a thread and puts the window's content in when it runs.
 
-    def __init__(self, config: Config, frame: QMainWindow) -> None:
+    Attributes:
+        content: the running window's content, None until then.
+    """
+
+    def __init__(self, config: Config, frame: QMainWindow, preferences: Preferences) -> None:
         self.frame = frame
-        self.console = Console(config.or_demo())
-        self.content: QWidget | None = None
-        self._news: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._start = Start()
-        frame.setCentralWidget(self._start)
-        self._settings = QSettings(str(Path(config.data) / "window.ini"), QSettings.Format.IniFormat)
+        self.content: MainWindow | None = None
+        self._config = config
+        self._preferences = preferences
+        self._news: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        self.page = StartPage(self.start, self._start_demo)
+        frame.setCentralWidget(self.page)
         self._timer = QTimer(frame)
+        self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
-        self._timer.start(30)
-        threading.Thread(target=self._work, name="start", daemon=True).start()
+        self.start()
 
-    def _work(self) -> None:
+    def start(self) -> None:
+        """Begin, or try again after a failure."""
+        self.page.wait()
+        self.console = Console(self._config.or_demo())
+        self._thread = threading.Thread(target=self._work, args=(self.console,), name="start", daemon=True)
+        self._thread.start()
+        self._timer.start()
+
+    def _start_demo(self) -> None:
+        self._config = replace(self._config, fleet=None, demo=Demo())
+        self.start()
+
+    def _work(self, console: Console) -> None:
         try:
-            self.console.start(lambda text: self._news.put(("told", text)))
+            console.start(self._news.put)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the person must see it
             _log.info("start failed", exc_info=True)
-            self._news.put(("failed", str(exc) or type(exc).__name__))
+            self._news.put(exc)
         else:
-            self._news.put(("done", ""))
+            self._news.put(None)
 
     def _look(self) -> None:
         while not self._news.empty():
-            kind, text = self._news.get()
-            if kind == "told":
-                self._start.tell(text)
-            elif kind == "failed":
-                self._timer.stop()
-                self._start.fail(text)
-            else:
-                self._timer.stop()
+            news = self._news.get()
+            if isinstance(news, str):
+                self.page.tell(news)
+                continue
+            self._timer.stop()
+            if news is None:
                 self._fill()
+            else:
+                self.page.fail(news)
 
     def _fill(self) -> None:
         from console.ui.window import MainWindow
 
-        content = MainWindow(self.console, self.frame, self._settings)
+        content = MainWindow(self.console, self.frame, self._preferences)
         self.content = content
         self.frame.setCentralWidget(content)
-        name = self.console.fleet.name
-        self.frame.setWindowTitle(f"{plain(name, 80)} – Cardkeeper")
-        content.fleet_page.map.setFocus()
+        self.frame.setWindowTitle(f"{plain(self.console.fleet.name, 80)} – Cardkeeper")
 
     def close(self) -> None:
         """Stop everything; blocks up to some seconds, after the window is gone."""
         self._timer.stop()
         if self.content is not None:
-            self.content.stop()  # type: ignore[attr-defined]
+            self.content.stop()
+            self._preferences.save()
+        self._thread.join(JOIN_S)
         self.console.close()
 
 
 def run(config: Config) -> int:
     """Open the window and return when it is closed."""
     app = application()
+    preferences = Preferences(config.data)
+    i18n.use(app, preferences.language)
+    Theme.apply(app, Theme.chosen(preferences.theme))
     frame = take_early()
     frame.setWindowTitle("Cardkeeper")
-    frame.setMinimumSize(900, 560)
-    opening = Opening(config, frame)
-    settings = opening._settings
-    geometry, theme = settings.value("geometry"), settings.value("theme")
-    if geometry is not None:
-        frame.restoreGeometry(geometry)
-    if theme in ("dark", "light"):
-        Theme.apply(app, DARK if theme == "dark" else LIGHT)
+    frame.setMinimumSize(960, 560)
+    if preferences.geometry is not None:
+        frame.restoreGeometry(preferences.geometry)
+    opening = Opening(config, frame, preferences)
     signal.signal(signal.SIGTERM, lambda *_: app.quit())
     signal.signal(signal.SIGINT, lambda *_: app.quit())
     frame.show()

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QGridLayout,
     QHeaderView,
+    QStyle,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -21,13 +22,13 @@ from PySide6.QtWidgets import (
 
 from console.fleet.condition import Condition
 from console.fleet.model import GpuProcess
-from console.fleet.show import DASH, duration, middle, number, plain
+from console.fleet.show import DASH, THIN, duration, middle, number, plain
 from console.fleet.show import reading as reading_text
 from console.fleet.state import ReadingState
 from console.telemetry.live import Reading
 from console.ui.marks import draw_condition
 from console.ui.plots import sparks
-from console.ui.text import PlainLabel, tip, tr
+from console.ui.text import PlainLabel, left_to_right, tip, tr
 from console.ui.theme import Theme, mono
 
 
@@ -53,8 +54,10 @@ def value_text(reading: Reading) -> str:
 
 
 def age_text(age_s: float | None) -> str:
-    """An age in the faint style: "0.4 s"."""
-    return "" if age_s is None else duration(age_s)
+    """An age in the faint style: "<1 s", "4 s", "3 min"."""
+    if age_s is None or np.isnan(age_s):
+        return ""
+    return f"<1{THIN}s" if age_s < 1.0 else duration(age_s)
 
 
 class Panel(QFrame):
@@ -67,7 +70,7 @@ class Panel(QFrame):
         self.body.setContentsMargins(12, 10, 12, 12)
         self.body.setSpacing(8)
         if title:
-            self.body.addWidget(PlainLabel(title.upper(), "section"))
+            self.body.addWidget(PlainLabel(title, "section"))
 
 
 class Facts(QWidget):
@@ -79,17 +82,20 @@ class Facts(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(4)
-        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(0, 4)
+        self._grid.setColumnStretch(1, 5)
         self._rows: list[tuple[PlainLabel, PlainLabel, PlainLabel]] = []
 
     def show_rows(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """(name, value, age or note) a row; values may be foreign."""
         while len(self._rows) < len(rows):
             place = len(self._rows)
-            made = (PlainLabel("", "quiet"), PlainLabel().selectable(), PlainLabel("", "faint"))
+            name, value = PlainLabel("", "quiet").elided(), PlainLabel().selectable().left_to_right().elided()
+            note = PlainLabel("", "faint").left_to_right()
+            made = (name, value, note)
             for column, label in enumerate(made):
                 self._grid.addWidget(label, place, column)
-            made[2].setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self._rows.append(made)
         for place, labels in enumerate(self._rows):
             is_used = place < len(rows)
@@ -147,30 +153,39 @@ class Spark(QWidget):
         t = Theme.now
         painter = QPainter(self)
         width, height = self.width(), self.height()
-        centre = Qt.AlignmentFlag.AlignVCenter
+        name_w, text_w, age_w = min(96, width // 3), 104, 48
+        curve_w = width - name_w - text_w - age_w - 8
+        metrics = painter.fontMetrics()
         painter.setPen(QColor(t.quiet))
-        painter.drawText(0, 0, 88, height, centre, self._title)
-        text_w, age_w = 104, 44
-        curve_w = width - 96 - text_w - age_w
+        name = metrics.elidedText(self._title, Qt.TextElideMode.ElideRight, name_w - 4)
+        painter.drawText(self._mirrored(0, name_w - 4), self._side(), name)
         if curve_w > 20 and self._values.shape[1]:
-            pixels = sparks.raster(self._values, *self._range, curve_w, height - 6, t.curves[0])
-            painter.drawImage(92, 3, sparks.image(pixels))
+            pixels = sparks.raster(self._values, *self._range, curve_w, height - 8, t.curves[0])
+            # Time runs from left to right in every language.
+            painter.drawImage(self._mirrored(name_w, curve_w).x(), 4, sparks.image(pixels))
         painter.setPen(QColor(t.text if self._is_fresh else t.faint))
-        right = centre | Qt.AlignmentFlag.AlignRight
-        elided = painter.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, text_w)
-        painter.drawText(width - text_w - age_w, 0, text_w, height, right, elided)
+        text = metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, text_w)
+        painter.drawText(self._mirrored(width - text_w - age_w, text_w), self._side(end=True), left_to_right(text))
         font = painter.font()
         font.setPixelSize(11)
         painter.setFont(font)
         painter.setPen(QColor(t.faint))
-        painter.drawText(width - age_w, 0, age_w, height, right, self._age)
+        painter.drawText(self._mirrored(width - age_w, age_w), self._side(end=True), left_to_right(self._age))
         painter.end()
+
+    def _mirrored(self, x: int, width: int) -> QRect:
+        is_right = self.layoutDirection() == Qt.LayoutDirection.RightToLeft
+        return QRect(self.width() - x - width if is_right else x, 0, width, self.height())
+
+    def _side(self, end: bool = False) -> int:
+        wanted = Qt.AlignmentFlag.AlignRight if end else Qt.AlignmentFlag.AlignLeft
+        return int(QStyle.visualAlignment(self.layoutDirection(), wanted) | Qt.AlignmentFlag.AlignVCenter)
 
 
 class TextTable(QTableWidget):
     """A small table of foreign texts that keeps its rows when it is updated."""
 
-    def __init__(self, titles: Sequence[str], name: str, stretch: int) -> None:
+    def __init__(self, titles: Sequence[str], name: str, stretch: int, is_mono: bool = True) -> None:
         super().__init__(0, len(titles))
         self.setHorizontalHeaderLabels(list(titles))
         self.setAccessibleName(name)
@@ -185,6 +200,7 @@ class TextTable(QTableWidget):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
         self._stretch = stretch
+        self._is_mono = is_mono
 
     def show_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         """Show these rows of texts."""
@@ -197,7 +213,7 @@ class TextTable(QTableWidget):
                 item = self.item(i, j)
                 if item is None:
                     item = QTableWidgetItem(text)
-                    if j == self._stretch:
+                    if j == self._stretch and self._is_mono:
                         item.setFont(mono())
                     self.setItem(i, j, item)
                 elif item.text() != text:

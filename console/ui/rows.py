@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,7 @@ from console.fleet.model import EntityKind
 from console.fleet.query import Query, evaluate
 from console.fleet.state import ReadingState
 from console.telemetry.live import Column, LiveFleet
-
-RESOURCES = Path(__file__).resolve().parent.parent.parent / "resources"
+from console.ui.style import RESOURCES
 
 
 class Rows:
@@ -24,6 +22,7 @@ class Rows:
     Attributes:
         live: the fleet behind it.
         judged: conditions and reasons as of the last `refresh`.
+        marked: UUIDs a person marked.
     """
 
     def __init__(self, live: LiveFleet) -> None:
@@ -32,6 +31,7 @@ class Rows:
         self._columns: dict[str, Column] = {}
         self._texts: dict[str, list[str]] = {}
         self._version = -1
+        self.marked: frozenset[str] | set[str] = frozenset()
         self.judged = Judged(np.zeros(0, dtype=np.uint8), [])
         self.refresh()
 
@@ -52,6 +52,11 @@ class Rows:
             time.time(),
             self._xids,
         )
+
+    def condition(self, row: int) -> Condition:
+        """The condition of a row; unknown for one that came after the last `refresh`."""
+        conditions = self.judged.conditions
+        return Condition(int(conditions[row])) if row < len(conditions) else Condition.UNKNOWN
 
     def count(self) -> int:
         """Rows: cards and slices."""
@@ -123,6 +128,8 @@ class Rows:
         if name in ("lost", "stale"):
             held: npt.NDArray[np.bool_] = states == ReadingState[name.upper()]
             return held
+        if name == "marked":
+            return np.array([e.entity.uuid in self.marked for e in self.live.entities], dtype=bool)
         if name == "slice":
             return np.array([e.entity.kind is EntityKind.SLICE for e in self.live.entities], dtype=bool)
         util = self._column("utilization_gpu")

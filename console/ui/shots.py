@@ -1,148 +1,125 @@
-"""A picture of every view, from the demo fleet: dark, light, a longer language, and right to left."""
+"""A picture of every view, from the demo fleet: dark, light, narrow, a longer language, and right to left.
+
+A new view is one more row in VIEWS.
+"""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTranslator
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from console.app import Config, Console, Demo
+from console.commands import registry
 from console.fleet.condition import Condition
+from console.fleet.fleetfile import FleetError, parse_fleet
 from console.fleet.state import Problem, ProblemCode
+from console.registry import Face
+from console.ui import i18n
 from console.ui.dialogs.addnode import AddNodeDialog
 from console.ui.dialogs.hostkey import HostKeyDialog
 from console.ui.early import application
-from console.ui.palette import KeysDialog, Palette
-from console.ui.theme import DARK, LIGHT, Theme, Tokens
+from console.ui.palette import KeysDialog, Palette, entries
+from console.ui.start import StartPage
+from console.ui.theme import DARK, LIGHT, Theme
 from console.ui.window import MainWindow
 
-SIZE = (1440, 900)
+SIZE, NARROW = (1440, 900), (1366, 768)
 WARM_UP_S = 75.0
-_ACCENTS = str.maketrans("aeiouAEIOUcn", "àéîöûÀÉÎÖÛçñ")
+_SETTLE_S = 1.2
+
+_BROKEN = """[[node]]
+name = "gpu 01"
+host = "10.0.0.11"
+intervall_s = 1.0
+
+[[node]]
+name = "gpu02"
+host = "10.0.0.12"
+jump = ["bastoin"]
+"""
 
 
-class Pseudo(QTranslator):
-    """A language two fifths longer than English, so that what would be cut off is seen."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture: `show` brings the window there; it may return a dialog, which is pictured instead.
 
-    def translate(self, context: str, text: str, disambiguation: str | None = None, n: int = -1) -> str:
-        if not text:
-            return ""
-        parts = re.split(r"(\{\w*\}|%n)", text)
-        longer = "".join(p if i % 2 else p.translate(_ACCENTS) for i, p in enumerate(parts))
-        return "[" + longer + "~" * max(1, len(text) * 2 // 5) + "]"
+    Attributes:
+        everywhere: also in the longer language, right to left and narrow.
+        settle_s: how long live data needs to be on the screen.
+    """
 
-    def isEmpty(self) -> bool:
-        return False
-
-
-def _settle(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
+    name: str
+    show: Callable[[MainWindow], QWidget | None]
+    everywhere: bool = False
+    settle_s: float = _SETTLE_S
 
 
-def run(config: Config, directory: Path, warm_up_s: float = WARM_UP_S) -> int:
-    """Write the pictures; returns 0."""
-    directory.mkdir(parents=True, exist_ok=True)
-    app = application()
-    console = Console(config if config.fleet is not None else Config(data=config.data, demo=Demo())).start()
-    try:
-        begun = time.monotonic()
-        for tokens in (DARK, LIGHT):
-            Theme.apply(app, tokens)
-            _pictures(console, directory, tokens, max(3.0, warm_up_s - (time.monotonic() - begun)))
-        Theme.apply(app, DARK)
-        pseudo = Pseudo()
-        app.installTranslator(pseudo)
-        _some(console, directory, "pseudo")
-        app.removeTranslator(pseudo)
-        app.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        _some(console, directory, "rtl")
-        app.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-    finally:
-        console.close()
-    return 0
+def _fleet(view: str, selected: bool = False, filtered: str = "") -> Callable[[MainWindow], None]:
+    def show(window: MainWindow) -> None:
+        window.go("fleet")
+        window.fleet_page.set_view(view)
+        window.fleet_page.set_group("rack")
+        window.fleet_page.set_metric(0)
+        window.fleet_page.filter.edit.setText(filtered)
+        window.context.select(_sickest(window) if selected else "")
+
+    return show
 
 
-def _open(console: Console) -> tuple[QMainWindow, MainWindow]:
-    frame = QMainWindow()
-    frame.resize(*SIZE)
-    content = MainWindow(console, frame)
-    frame.setCentralWidget(content)
-    frame.show()
-    _settle(1.5)
-    return frame, content
+def _grouped(window: MainWindow) -> None:
+    _fleet("map")(window)
+    window.fleet_page.set_group("sku")
+    window.fleet_page.set_metric(3)
 
 
-def _close(frame: QMainWindow, content: MainWindow) -> None:
-    content.stop()
-    frame.close()
-    frame.deleteLater()
-    _settle(0.1)
+def _nodes(window: MainWindow) -> None:
+    _fleet("map")(window)
+    window.go("nodes")
+    window.page("nodes").table.selectRow(9)  # type: ignore[attr-defined]
 
 
-def _sickest(content: MainWindow) -> str:
-    judged, live = content.context.rows.judged, content.context.live
-    for wanted in (Condition.CRITICAL, Condition.WARNING, Condition.WELL):
-        for row, condition in enumerate(judged.conditions):
-            if condition == wanted:
-                return live.entities[row].entity.uuid
-    return ""
+def _events(window: MainWindow) -> None:
+    window.go("events")
 
 
-def _pictures(console: Console, directory: Path, tokens: Tokens, warm_up_s: float) -> None:
-    frame, content = _open(console)
-    _settle(warm_up_s)
-    save = _saver(directory, tokens.name)
-    save("fleet-map", frame)
-    uuid = _sickest(content)
-    content.context.select(uuid)
-    _settle(1.2)
-    save("fleet-map-inspector", frame)
-    content.context.select("")
-    content.run("fleet.toggle")
-    _settle(1.2)
-    save("fleet-table", frame)
-    content.fleet_page.filter.set_text("is:faulty temp>>80")
-    _settle(0.5)
-    save("fleet-filter-error", frame)
-    content.fleet_page.filter.set_text("")
-    content.run("fleet.toggle")
-    content.go("nodes")
-    _settle(1.2)
-    save("nodes", frame)
-    content.go("events")
-    _settle(0.5)
-    save("events", frame)
-    content.go("node", console.live.entities[0].entity.node)
-    _settle(1.5)
-    save("node", frame)
-    row = console.live.entity(uuid)
-    busy = console.live.entities[0].entity.uuid
-    content.go("card", busy)
-    _settle(2.5)
-    save("card", frame)
-    if row is not None:
-        content.go("card", uuid)
-        _settle(2.0)
-        save("card-sick", frame)
-    for name, dialog in _dialogs(frame, content):
-        dialog.show()
-        _settle(0.4)
-        save(name, dialog)
-        dialog.close()
-    _close(frame, content)
+def _node(window: MainWindow) -> None:
+    window.context.select("")
+    window.go("node", window.context.live.entities[0].entity.node)
 
 
-def _dialogs(frame: QMainWindow, content: MainWindow) -> list[tuple[str, QWidget]]:
-    from console.commands import registry
-    from console.registry import Face
+def _card(window: MainWindow) -> None:
+    window.go("card", window.context.live.entities[0].entity.uuid)
 
+
+def _sick_card(window: MainWindow) -> None:
+    window.go("card", _sickest(window))
+
+
+def _settings(window: MainWindow) -> None:
+    window.go("settings")
+
+
+def _palette(words: str) -> Callable[[MainWindow], QWidget]:
+    def show(window: MainWindow) -> QWidget:
+        palette = Palette(window.frame, entries(window.context, window.actions_of.reason))
+        palette.edit.setText(words)
+        return palette
+
+    return show
+
+
+def _keys(window: MainWindow) -> QWidget:
+    window.go("fleet")
+    reason = window.actions_of.reason
+    return KeysDialog(window.frame, [c for c in registry.of(Face.WINDOW) if not reason(c)])
+
+
+def _key_dialog(code: ProblemCode) -> Callable[[MainWindow], QWidget]:
     facts = {
         "host": "10.0.0.11",
         "port": "22",
@@ -152,41 +129,123 @@ def _dialogs(frame: QMainWindow, content: MainWindow) -> list[tuple[str, QWidget
         "old_file": "~/.ssh/known_hosts",
         "old_line": "17",
     }
-    unknown = Problem(ProblemCode.KEY_UNKNOWN, "", "", "", facts, True)
     why = "the node was reinstalled, or somebody is in between"
-    changed = Problem(
-        ProblemCode.KEY_CHANGED, "", why, "Only if it was reinstalled: ssh-keygen -R 10.0.0.11", facts, True
-    )
-    commands = registry.of(Face.WINDOW)
-    return [
-        ("dialog-key-unknown", HostKeyDialog(frame, "gpu07", unknown)),
-        ("dialog-key-changed", HostKeyDialog(frame, "gpu07", changed)),
-        ("dialog-add-node", AddNodeDialog(frame, content.context)),
-        ("palette", Palette(frame, commands, {c.id: content.reason(c) for c in commands})),
-        ("keys", KeysDialog(frame, [c for c in commands if not content.reason(c)])),
-    ]
+    problem = Problem(code, "", why, "Only if it was reinstalled: ssh-keygen -R 10.0.0.11", facts, True)
+    return lambda window: HostKeyDialog(window.frame, "gpu07", problem)
 
 
-def _some(console: Console, directory: Path, name: str) -> None:
-    frame, content = _open(console)
-    save = _saver(directory, name)
-    content.context.select(_sickest(content))
-    _settle(1.2)
-    save("fleet-map", frame)
-    content.run("fleet.toggle")
-    _settle(1.2)
-    save("fleet-table", frame)
-    content.go("node", console.live.entities[0].entity.node)
-    _settle(1.5)
-    save("node", frame)
-    content.go("card", console.live.entities[0].entity.uuid)
-    _settle(1.5)
-    save("card", frame)
-    _close(frame, content)
+def _add_node(window: MainWindow) -> QWidget:
+    return AddNodeDialog(window.frame, window.context)
 
 
-def _saver(directory: Path, suffix: str) -> Callable[[str, QWidget], None]:
-    def save(name: str, widget: QWidget) -> None:
-        widget.grab().save(str(directory / f"{name}-{suffix}.png"))
+def _starting(window: MainWindow) -> QWidget:
+    page = StartPage(lambda: None, lambda: None)
+    page.tell("starting the demo fleet")
+    return page
 
-    return save
+
+def _fault(window: MainWindow) -> QWidget:
+    page = StartPage(lambda: None, lambda: None)
+    try:
+        parse_fleet(_BROKEN, "/home/ops/.config/cardkeeper/fleet.toml")
+    except FleetError as exc:
+        page.fail(exc)
+    return page
+
+
+VIEWS: tuple[View, ...] = (
+    View("fleet-map", _fleet("map")),
+    View("fleet-map-inspector", _fleet("map", selected=True), everywhere=True),
+    View("fleet-map-temperature", _grouped),
+    View("fleet-table", _fleet("table", selected=True), everywhere=True),
+    View("fleet-table-wide", _fleet("table")),
+    View("fleet-filter-error", _fleet("table", filtered="is:faulty temp>>80"), settle_s=0.3),
+    View("fleet-no-match", _fleet("map", filtered="node:nowhere"), settle_s=0.3),
+    View("nodes", _nodes, everywhere=True),
+    View("events", _events, settle_s=0.4),
+    View("node", _node, everywhere=True, settle_s=1.5),
+    View("card", _card, everywhere=True, settle_s=2.5),
+    View("card-sick", _sick_card, settle_s=2.0),
+    View("settings", _settings, everywhere=True, settle_s=0.3),
+    View("dialog-key-unknown", _key_dialog(ProblemCode.KEY_UNKNOWN), settle_s=0.3),
+    View("dialog-key-changed", _key_dialog(ProblemCode.KEY_CHANGED), settle_s=0.3),
+    View("dialog-add-node", _add_node, everywhere=True, settle_s=0.3),
+    View("palette", _palette(""), settle_s=0.3),
+    View("palette-find", _palette("r01-03"), everywhere=True, settle_s=0.3),
+    View("keys", _keys, everywhere=True, settle_s=0.3),
+    View("starting", _starting, settle_s=0.2),
+    View("fleet-file-fault", _fault, everywhere=True, settle_s=0.2),
+)
+
+
+def _settle(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def _sickest(window: MainWindow) -> str:
+    judged, live = window.context.rows.judged, window.context.live
+    for wanted in (Condition.CRITICAL, Condition.WARNING, Condition.WELL):
+        for row, condition in enumerate(judged.conditions):
+            if condition == wanted:
+                return live.entities[row].entity.uuid
+    return ""
+
+
+def run(config: Config, directory: Path, warm_up_s: float = WARM_UP_S) -> int:
+    """Write the pictures; returns 0."""
+    directory.mkdir(parents=True, exist_ok=True)
+    app = application()
+    i18n.use(app, "en")
+    console = Console(config if config.fleet is not None else Config(data=config.data, demo=Demo())).start()
+    try:
+        Theme.apply(app, DARK)
+        _take(console, directory, "dark", SIZE, VIEWS, warm_up_s)
+        Theme.apply(app, LIGHT)
+        _take(console, directory, "light", SIZE, VIEWS)
+        some = [v for v in VIEWS if v.everywhere]
+        _take(console, directory, "narrow", NARROW, some)
+        Theme.apply(app, DARK)
+        pseudo = i18n.Pseudo()
+        app.installTranslator(pseudo)
+        _take(console, directory, "pseudo", SIZE, some)
+        app.removeTranslator(pseudo)
+        app.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        _take(console, directory, "rtl", SIZE, some)
+        app.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+    finally:
+        console.close()
+    return 0
+
+
+def _take(
+    console: Console,
+    directory: Path,
+    suffix: str,
+    size: tuple[int, int],
+    views: tuple[View, ...] | list[View],
+    warm_up_s: float = _SETTLE_S,
+) -> None:
+    frame = QMainWindow()
+    frame.resize(*size)
+    window = MainWindow(console, frame)
+    frame.setCentralWidget(window)
+    frame.show()
+    _settle(warm_up_s)
+    for view in views:
+        dialog = view.show(window)
+        if dialog is not None:
+            if dialog.parent() is None:
+                dialog.resize(*size)
+            dialog.show()
+        _settle(view.settle_s)
+        (dialog or frame).grab().save(str(directory / f"{view.name}-{suffix}.png"))
+        if dialog is not None:
+            dialog.close()
+            dialog.deleteLater()
+    window.stop()
+    frame.close()
+    frame.deleteLater()
+    _settle(0.1)

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One theme's colours. The ramp runs from little to much and is even in lightness."""
-
-    name: str
-    ground: str
-    raised: str
-    line: str
-    text: str
-    quiet: str
-    faint: str
-    accent: str
-    notice: str
-    warning: str
-    critical: str
-    ramp: tuple[str, str]
-    curves: tuple[str, ...]
-
+from console.ui.style import Tokens, style_sheet
 
 DARK = Tokens(
     "dark",
@@ -35,9 +17,10 @@ DARK = Tokens(
     "#2c323a",
     "#dfe3e8",
     "#98a2ad",
-    "#7d8793",
+    "#838d99",
     "#5aa9e6",
-    "#d9b44a",
+    "#24384a",
+    "#e8cc66",
     "#f08c3a",
     "#f2545b",
     ("#23303c", "#8fd0ff"),
@@ -52,8 +35,9 @@ LIGHT = Tokens(
     "#57616c",
     "#66707b",
     "#1769aa",
-    "#8a6a00",
-    "#b55400",
+    "#dbe9f5",
+    "#665200",
+    "#b85600",
     "#c0212b",
     ("#dde7f0", "#0f5a94"),
     ("#1769aa", "#6b7680", "#4c8fc2", "#9aa3ac", "#0d3f68", "#b3bac1", "#7fb0d6", "#3a444e"),
@@ -70,6 +54,11 @@ class Theme:
         """What the desktop asks for; dark where it says nothing."""
         scheme = QGuiApplication.styleHints().colorScheme()
         return LIGHT if scheme == Qt.ColorScheme.Light else DARK
+
+    @classmethod
+    def chosen(cls, name: str) -> Tokens:
+        """The theme of that name; "" is what the desktop asks for."""
+        return {"dark": DARK, "light": LIGHT}.get(name) or cls.preferred()
 
     @classmethod
     def apply(cls, app: QApplication, tokens: Tokens) -> None:
@@ -103,8 +92,53 @@ class Theme:
         app.setPalette(palette)
         font = app.font()
         font.setPixelSize(13)
+        # Columns of changing numbers must not shiver.
+        font.setFeature(QFont.Tag("tnum"), 1)
         app.setFont(font)
         app.setStyleSheet(style_sheet(tokens))
+
+
+RAMP_STEPS = 256
+
+
+@lru_cache(maxsize=4)
+def ramp(tokens: Tokens) -> tuple[int, ...]:
+    """RAMP_STEPS opaque ARGB colours from little to much, even in perceived lightness (OKLab)."""
+    low, high = (_to_oklab(QColor(end)) for end in tokens.ramp)
+    steps = []
+    for i in range(RAMP_STEPS):
+        share = i / (RAMP_STEPS - 1)
+        steps.append(_from_oklab(*(a + (b - a) * share for a, b in zip(low, high, strict=True))))
+    return tuple(steps)
+
+
+def _to_oklab(colour: QColor) -> tuple[float, float, float]:
+    r, g, b = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (colour.redF(), colour.greenF(), colour.blueF())
+    )
+    long = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b) ** (1 / 3)
+    middle = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b) ** (1 / 3)
+    short = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def _from_oklab(lightness: float, a: float, b: float) -> int:
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
+    )
+    encoded = (12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in (max(0.0, c) for c in linear))
+    red, green, blue = (round(255 * min(1.0, c)) for c in encoded)
+    return 0xFF000000 | red << 16 | green << 8 | blue
 
 
 def mono(size: int = 12) -> QFont:
@@ -113,52 +147,3 @@ def mono(size: int = 12) -> QFont:
     font.setStyleHint(QFont.StyleHint.Monospace)
     font.setPixelSize(size)
     return font
-
-
-def style_sheet(t: Tokens) -> str:
-    """The application's style sheet."""
-    selected = "#24384a" if t.name == "dark" else "#dbe9f5"
-    return f"""
-    QMainWindow, QDialog {{ background: {t.ground}; }}
-    QLabel[role="quiet"] {{ color: {t.quiet}; }}
-    QLabel[role="faint"] {{ color: {t.faint}; font-size: 11px; }}
-    QLabel[role="label"] {{ color: {t.quiet}; font-size: 11px; }}
-    QLabel[role="title"] {{ font-size: 20px; font-weight: 600; }}
-    QLabel[role="heading"] {{ font-size: 16px; font-weight: 600; }}
-    QLabel[role="section"] {{ color: {t.quiet}; font-size: 11px; font-weight: 600; }}
-    QLabel[role="critical"] {{ color: {t.critical}; font-weight: 600; }}
-    QLabel[role="warning"] {{ color: {t.warning}; font-weight: 600; }}
-    QLabel[role="notice"] {{ color: {t.notice}; }}
-    #header {{ background: {t.raised}; border-bottom: 1px solid {t.line}; }}
-    #header[mode="demo"] {{ border-bottom: 2px dashed {t.accent}; }}
-    #rail {{ background: {t.raised}; border-right: 1px solid {t.line}; }}
-    #rail QToolButton {{ border: none; border-radius: 6px; padding: 8px 4px; color: {t.quiet}; font-size: 11px; }}
-    #rail QToolButton:hover {{ background: {t.line}; }}
-    #rail QToolButton:checked {{ background: {selected}; color: {t.text}; }}
-    #inspector {{ background: {t.raised}; border-left: 1px solid {t.line}; }}
-    #panel {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 6px; }}
-    #bar {{ background: {t.ground}; border-bottom: 1px solid {t.line}; }}
-    QLineEdit, QComboBox, QSpinBox {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 6px;
-        padding: 4px 8px; selection-background-color: {t.accent}; }}
-    QComboBox::drop-down {{ border: none; width: 22px; }}
-    QLineEdit:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
-    QLineEdit[bad="true"] {{ border: 1px solid {t.critical}; }}
-    QPushButton, QToolButton[chip="true"] {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 6px;
-        padding: 5px 12px; }}
-    QPushButton:hover, QToolButton[chip="true"]:hover {{ border-color: {t.quiet}; }}
-    QPushButton:focus {{ border: 1px solid {t.accent}; }}
-    QToolButton[chip="true"]:checked {{ background: {selected}; border-color: {t.accent}; }}
-    QToolButton[chip="true"] {{ padding: 3px 10px; }}
-    QTableView, QListView {{ background: {t.ground}; border: none; gridline-color: {t.line};
-        selection-background-color: {selected}; selection-color: {t.text}; outline: none; }}
-    QTableView::item:selected {{ background: {selected}; color: {t.text}; }}
-    QHeaderView::section {{ background: {t.ground}; color: {t.quiet}; border: none; font-size: 11px;
-        border-bottom: 1px solid {t.line}; padding: 4px 8px; }}
-    QScrollArea {{ border: none; background: transparent; }}
-    QScrollArea > QWidget > QWidget {{ background: transparent; }}
-    QScrollBar:vertical {{ background: transparent; width: 10px; }}
-    QScrollBar:horizontal {{ background: transparent; height: 10px; }}
-    QScrollBar::handle {{ background: {t.line}; border-radius: 4px; min-height: 24px; min-width: 24px; }}
-    QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
-    QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
-    """

@@ -9,7 +9,7 @@ int nvmlDeviceGetUtilizationRates(card_t *c, utilization_t *out) {
     WHOLE(c);
     if (slices_of(c)) return NOT_SUPPORTED;
     take_time(&c->hang);
-    out->gpu = 50 + (unsigned)c->index;
+    out->gpu = 50 + (unsigned)c->index % 50;
     out->memory = 30;
     return OK;
 }

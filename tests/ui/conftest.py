@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QMainWindow
 
 from console.app import Config, Console
+from console.ui import i18n
 from console.ui.theme import DARK, Theme
 
 
@@ -32,6 +34,19 @@ def no_thread_is_left():
     yield
     left = [t.name for t in threading.enumerate() if t not in before and t.is_alive() and not t.daemon]
     assert left == []
+
+
+@pytest.fixture(autouse=True)
+def no_timer_is_left(qapp):
+    yield
+    left = [t for w in qapp.topLevelWidgets() if not w.isHidden() for t in w.findChildren(QTimer) if t.isActive()]
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def qapp(qapp):
+    i18n.use(qapp, "en")
+    return qapp
 
 
 @pytest.fixture

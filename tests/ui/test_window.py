@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QToo
 from console.fleet.state import LinkState, Problem, ProblemCode
 from console.telemetry.messages import Focus
 from console.ui.dialogs.hostkey import HostKeyDialog
-from console.ui.palette import Palette, score
+from console.ui.palette import Palette, entries, score
 from console.ui.plots.decimate import decimate
 from console.ui.plots.sparks import raster
 from console.ui.text import PlainLabel, tip
@@ -32,9 +32,9 @@ def tick(window):
 
 def test_the_header_counts(window):
     tick(window)
-    assert "2/2 nodes live" in window.header.state.text()
-    assert "16 cards" in window.header.state.text()
-    assert window.header.sick.text() == ""
+    assert window.header.live.text() == "● live"
+    assert window.header.counts.text() == "2 of 2 nodes   16 cards"
+    assert not window.header.sick.isVisible()
 
 
 def test_keys_walk_the_map_open_a_card_and_come_back(window, qtbot):
@@ -45,16 +45,19 @@ def test_keys_walk_the_map_open_a_card_and_come_back(window, qtbot):
     assert window.context.selection == "GPU-gpu01-1"
     assert window.inspector.isVisible()
     window.run("go.in")
-    assert window._place.page == "card"
+    assert window.place.page == "card"
     assert window.fleet.requests[-1] == Focus(["GPU-gpu01-1"], 0.5)
     window.run("go.next")
     assert window.context.selection == "GPU-gpu01-2"
     window.run("go.out")
-    assert (window._place.page, window._place.argument) == ("node", "gpu01")
+    assert window.place.page == "fleet"
     assert Focus([], 0.5) in window.fleet.requests
+    assert window.context.selection == "GPU-gpu01-2"
     window.run("go.out")
-    assert window._place.page == "fleet"
-    assert window.context.selection
+    assert window.context.selection == ""
+    window.go("node", "gpu01")
+    window.run("go.out")
+    assert window.place.page == "fleet"
 
 
 def test_a_filter_is_typed_and_kept(window, qtbot):
@@ -72,7 +75,7 @@ def test_a_filter_is_typed_and_kept(window, qtbot):
     window.go("fleet")
     assert edit.text() == "temp>80"
     qtbot.keyClicks(edit, ">")
-    assert "column" in window.fleet_page.filter._error.text()
+    assert "column" in window.fleet_page.filter.fault
     assert window.fleet_page.model.rowCount() == 1
     window.run("filter.clear")
     assert window.fleet_page.model.rowCount() == 16
@@ -82,7 +85,7 @@ def test_a_sick_card_is_counted_and_sorted_first(window):
     stream = window.fleet.streams["gpu02"]
     window.fleet.feed("gpu02", stream.sample("slow", {"GPU-gpu02-5": {"recovery_action": 1}}))
     tick(window)
-    assert "1 need attention" in window.header.sick.text()
+    assert window.header.sick.text() == "1 needs attention"
     window.run("fleet.toggle")
     model = window.fleet_page.model
     assert model.index(0, 1).data() == "gpu02"
@@ -99,7 +102,7 @@ def test_unknown_is_words_not_zero(window):
     window.run("fleet.toggle")
     model = window.fleet_page.model
     place = model.place_of(0)
-    assert [model.index(place, c).data() for c in (4, 7)] == ["n/a", "no permission"]
+    assert [model.index(place, c).data() for c in (3, 6)] == ["not supported", "no permission"]
 
 
 def test_hostile_text_is_shown_as_text(window, qtbot):
@@ -133,24 +136,24 @@ def test_a_lost_collector_and_a_failed_node_are_told(window):
     assert "add a key" in page._why.text()
     window.context.live.collector_lost("the collector ended")
     tick(window)
-    assert "the collector ended" in window.header.state.text()
+    assert "the collector ended" in window.header.live.text()
 
 
 def test_the_palette_finds_and_explains(window, qtbot):
-    from console.commands import registry
-    from console.registry import Face
-
-    commands = registry.of(Face.WINDOW)
-    palette = Palette(window.frame, commands, {c.id: window.reason(c) for c in commands})
+    palette = Palette(window.frame, entries(window.context, window.actions_of.reason))
     qtbot.addWidget(palette)
-    palette.show()
+    palette.open()
     qtbot.keyClicks(palette.edit, "addnode")
-    assert palette.list.item(0).data(Qt.ItemDataRole.UserRole) == "node.add"
+    assert palette.list.item(0).data(Qt.ItemDataRole.UserRole).command == "node.add"
     palette.edit.clear()
     qtbot.keyClicks(palette.edit, "reconnect")
-    assert "only on the node page" in palette.list.item(0).text()
+    assert palette.list.item(0).data(Qt.ItemDataRole.UserRole).reason == "only on the page Node"
     qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
-    assert palette.chosen == ""
+    assert palette.chosen is None
+    palette.edit.clear()
+    qtbot.keyClicks(palette.edit, "gpu02 / 5")
+    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
+    assert (palette.chosen.page, palette.chosen.argument) == ("card", "GPU-gpu02-5")
 
 
 def test_every_window_command_is_bound_and_keys_differ(window):
@@ -158,7 +161,7 @@ def test_every_window_command_is_bound_and_keys_differ(window):
     from console.registry import Face
 
     commands = registry.of(Face.WINDOW)
-    assert {c.id for c in commands} == set(window._actions)
+    assert {c.id for c in commands} == set(window.actions_of.of)
     for page in ("fleet", "node", "card"):
         keys = [c.key for c in commands if c.key and c.page in ("", page)]
         assert len(keys) == len(set(keys))
@@ -264,7 +267,7 @@ def test_palette_scores_hold_the_letters_in_order(words, text):
 
 def test_the_map_finds_the_cell_under_the_mouse(window, qtbot):
     grid = window.fleet_page.map
-    x, y, size = (int(v) for v in grid._rects[9])
+    x, y, size = int(grid.grid.left[9]), int(grid.grid.top[9]), grid.grid.size
     qtbot.mouseClick(grid, Qt.MouseButton.LeftButton, pos=QPoint(x + size // 2, y + size // 2))
     assert window.context.selection == "GPU-gpu02-1"
 

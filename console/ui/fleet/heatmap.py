@@ -2,207 +2,323 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QHelpEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QStyle, QWidget
 
 from console.fleet.condition import Condition
 from console.fleet.show import plain
+from console.ui.fleet.grid import Cell, Grid, Label, beside, lay_out
 from console.ui.marks import draw_condition
-from console.ui.text import tip, tr
-from console.ui.theme import Theme
+from console.ui.text import announce, left_to_right, show_tip, tr
+from console.ui.theme import RAMP_STEPS, Theme, ramp
 
-LABEL_W = 118
-NODE_GAP = 6
-ROW_GAP = 4
-GROUP_GAP = 12
-MARGIN = 16
-LARGEST, SMALLEST = 40, 5
+SPOKEN = 30
+"""Cells at least this large have their value written in them."""
+_HATCH = 5
+_EMPTY = Grid(SPOKEN, np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32), (), (), 0)
 
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Where a card is drawn and to what it belongs."""
-
-    row: int
-    group: str
-    node: str
+Bools = npt.NDArray[np.bool_]
 
 
 class HeatMap(QWidget):
     """Cells in groups. `set_cells` gives the layout, `set_values` the colours.
 
     Signals:
-        picked: a cell got the focus: its row.
+        picked: a cell got the cursor: its row.
         opened: a cell was entered: its row.
+        hovered: the pointer is over a cell: its row, or -1.
     """
 
     picked = Signal(int)
     opened = Signal(int)
+    hovered = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(tr("Heat map of cards"))
         self._cells: list[Cell] = []
-        self._rects: npt.NDArray[np.int32] = np.zeros((0, 3), dtype=np.int32)
-        self._labels: list[tuple[int, str]] = []
-        self._ids: npt.NDArray[np.int32] = np.zeros((0, 0), dtype=np.int32)
-        self._plain: npt.NDArray[np.intp] = np.zeros((0, 0), dtype=np.intp)
-        self._hatched: npt.NDArray[np.intp] = np.zeros((0, 0), dtype=np.intp)
+        self._grid = _EMPTY
+        self._map: npt.NDArray[np.intp] = np.zeros((0, 0), dtype=np.intp)
         self._pixels: npt.NDArray[np.uint32] = np.zeros((0, 0), dtype=np.uint32)
         self._shares: npt.NDArray[np.float64] = np.zeros(0)
-        self._unknown: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._unknown: Bools = np.zeros(0, dtype=bool)
         self._conditions: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
-        self._text_of: Callable[[int], str] = lambda _row: ""
-        self._size = LARGEST
+        self._marked: Bools = np.zeros(0, dtype=bool)
+        self._texts: Sequence[str] = ()
+        self._describe: Callable[[int], str] = lambda _row: ""
         self._at = -1
+        self._selected = -1
+        self._hovered = -1
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether cells are large enough for `texts`."""
+        return self._grid.size >= SPOKEN
+
+    @property
+    def grid(self) -> Grid:
+        """The layout in force."""
+        return self._grid
+
+    @property
+    def at(self) -> int:
+        """The row under the cursor, -1 where there is none."""
+        return self._cells[self._at].row if 0 <= self._at < len(self._cells) else -1
+
+    def rows(self) -> list[int]:
+        """The rows shown, in the order of the cells."""
+        return [c.row for c in self._cells]
 
     def set_cells(self, cells: list[Cell]) -> None:
         """Lay out these cells, already in order of group, node and place."""
-        row = self._cells[self._at].row if 0 <= self._at < len(self._cells) else -1
-        self._cells = cells
-        self._at = next((i for i, c in enumerate(cells) if c.row == row), -1)
+        row, selected = self.at, self._selected
+        place = {c.row: i for i, c in enumerate(cells)}
+        self._selected = place.get(self._cells[selected].row, -1) if 0 <= selected < len(self._cells) else -1
+        self._cells, self._at, self._hovered = cells, place.get(row, -1), -1
         self._lay_out()
 
     def set_values(
         self,
         shares: npt.NDArray[np.float64],
-        unknown: npt.NDArray[np.bool_],
+        unknown: Bools,
         conditions: npt.NDArray[np.uint8],
-        text_of: Callable[[int], str],
+        marked: Bools,
+        texts: Sequence[str],
+        describe: Callable[[int], str],
     ) -> None:
-        """Colours by cell: share 0 to 1 of the ramp, hatched where unknown, marked where not well.
+        """Colours by cell: share 0 to 1 of the ramp, hatched where unknown, shapes where not well.
 
-        `text_of` gives the tool tip of a row when it is asked for.
+        `texts` are written into cells that are large enough (may be empty); `describe` gives the tool tip of a row
+        when it is asked for.
         """
-        self._shares, self._unknown, self._conditions, self._text_of = shares, unknown, conditions, text_of
+        self._shares, self._unknown, self._conditions, self._marked = shares, unknown, conditions, marked
+        self._texts, self._describe = texts, describe
+        self._paint_pixels()
         self.update()
 
     def focus_row(self, row: int) -> None:
-        """Put the focus on the cell of a row, if it is shown."""
-        self._at = next((i for i, c in enumerate(self._cells) if c.row == row), -1)
+        """Show the cell of a row as selected; -1 selects none and leaves the cursor where it is."""
+        self._selected = next((i for i, c in enumerate(self._cells) if c.row == row), -1) if row >= 0 else -1
+        if self._selected >= 0:
+            self._at = self._selected
         self.update()
 
     # Layout
 
     def _lay_out(self) -> None:
-        width, height = max(200, self.width()), max(100, self.height())
-        for size in range(LARGEST, SMALLEST - 1, -1):
-            rects, labels, bottom = self._place(size, width)
-            if bottom + MARGIN <= height or size == SMALLEST:
-                break
-        self._size, self._rects, self._labels = size, rects, labels
-        ids = np.full((height, width), -1, dtype=np.int32)
-        for number, (x, y, s) in enumerate(rects.tolist()):
-            ids[y : y + s, x : x + s] = number
-        self._ids = ids
-        # The last entry of the colour table is the ground; a hatched pixel reads the table's second half.
-        ground = len(rects)
-        self._plain = np.where(ids < 0, ground, ids).astype(np.intp)
-        rows, columns = np.ogrid[:height, :width]
-        self._hatched = self._plain + (ground + 1) * (((rows + columns) % 5) == 0)
-        self._pixels = np.empty((height, width), dtype=np.uint32)
+        parent = self.parentWidget()
+        height = parent.height() if parent is not None else self.height()
+        self._grid = lay_out(self._cells, max(320, self.width()), max(120, height), self._group_w())
+        if self.minimumHeight() != self._grid.bottom:
+            self.setMinimumHeight(self._grid.bottom)
+        width = int(self._grid.left.max()) + self._grid.size + 1 if len(self._cells) else 0
+        # Twice the cell's number, plus one on the lines of the hatch; the last number is the ground.
+        numbers = np.full((self._grid.bottom, width), len(self._cells), dtype=np.intp)
+        size = self._grid.size
+        for number, (x, y) in enumerate(zip(self._grid.left.tolist(), self._grid.top.tolist(), strict=True)):
+            numbers[y : y + size, x : x + size] = number
+        lines, columns = np.ogrid[: numbers.shape[0], : numbers.shape[1]]
+        self._map = 2 * numbers + ((lines + columns) % _HATCH == 0)
+        self._pixels = np.empty(self._map.shape, dtype=np.uint32)
+        self._paint_pixels()
         self.update()
 
-    def _place(self, size: int, width: int) -> tuple[npt.NDArray[np.int32], list[tuple[int, str]], int]:
-        gap = 2 if size > 9 else 1
-        x, y = MARGIN + LABEL_W, MARGIN
-        group = node = None
-        rects: list[tuple[int, int, int]] = []
-        labels: list[tuple[int, str]] = []
-        per_node: dict[tuple[str, str], int] = {}
-        for cell in self._cells:
-            per_node[cell.group, cell.node] = per_node.get((cell.group, cell.node), 0) + 1
-        for cell in self._cells:
-            if cell.group != group:
-                if group is not None:
-                    y += size + GROUP_GAP
-                group, node, x = cell.group, None, MARGIN + LABEL_W
-                labels.append((y, cell.group))
-            if cell.node != node:
-                if node is not None:
-                    x += NODE_GAP
-                need = per_node[cell.group, cell.node] * (size + gap)
-                if x + need > width - MARGIN and x > MARGIN + LABEL_W:
-                    x, y = MARGIN + LABEL_W, y + size + ROW_GAP
-                node = cell.node
-            if x + size > width - MARGIN:
-                x, y = MARGIN + LABEL_W, y + size + ROW_GAP
-            rects.append((x, y, size))
-            x += size + gap
-        return np.array(rects, dtype=np.int32).reshape(-1, 3), labels, y + size
+    def _group_w(self) -> int:
+        font = self.font()
+        font.setPixelSize(11)
+        advance = QFontMetrics(font).horizontalAdvance
+        longest = max((advance(g) for g in {c.group for c in self._cells}), default=0)
+        return max(84, min(200, longest + 20))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._lay_out()
 
+    def _is_mirrored(self) -> bool:
+        return self.layoutDirection() == Qt.LayoutDirection.RightToLeft
+
+    def _box(self, x: int, y: int, width: int, height: int) -> QRect:
+        return QRect(self.width() - x - width if self._is_mirrored() else x, y, width, height)
+
+    def _cell_box(self, number: int) -> QRect:
+        size = self._grid.size
+        return self._box(int(self._grid.left[number]), int(self._grid.top[number]), size, size)
+
     # Painting
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def _fills(self) -> npt.NDArray[np.uint32]:
+        steps = np.asarray(ramp(Theme.now), dtype=np.uint32)
+        shares = np.nan_to_num(np.clip(self._shares, 0.0, 1.0))
+        fills: npt.NDArray[np.uint32] = steps[np.rint(shares * (RAMP_STEPS - 1)).astype(np.intp)]
+        return fills
+
+    def _paint_pixels(self) -> None:
+        if len(self._shares) != len(self._cells) or not len(self._cells):
+            return
         t = Theme.now
+        ground, line = np.uint32(QColor(t.ground).rgba()), np.uint32(QColor(t.faint).rgba())
+        fills = self._fills()
+        table = np.full(2 * len(fills) + 2, ground, dtype=np.uint32)
+        table[:-2:2] = np.where(self._unknown, ground, fills)
+        table[1:-2:2] = np.where(self._unknown, line, fills)
+        # Without clip, take() buffers its output: twice the cost.
+        np.take(table, self._map, out=self._pixels, mode="clip")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(t.ground))
+        painter.fillRect(event.rect(), QColor(Theme.now.ground))
         if len(self._cells) and len(self._shares) == len(self._cells):
-            painter.drawImage(0, 0, self._image())
-            self._draw_marks(painter)
-        font = painter.font()
-        font.setPixelSize(11)
-        painter.setFont(font)
-        painter.setPen(QColor(t.quiet))
-        height = max(14, self._size)
-        for y, text in self._labels:
-            box = QRect(MARGIN, y, LABEL_W - 12, height)
-            elided = painter.fontMetrics().elidedText(plain(text), Qt.TextElideMode.ElideMiddle, box.width())
-            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, elided)
+            height, width = self._pixels.shape
+            picture = QImage(self._pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+            if self._is_mirrored():
+                picture = picture.flipped(Qt.Orientation.Horizontal)
+            painter.drawImage(self._box(0, 0, width, height).topLeft(), picture)
+            self._draw_texts(painter, event.rect())
+            self._draw_marks(painter, event.rect())
+            self._draw_edges(painter)
+        self._draw_labels(painter)
         painter.end()
 
-    def _image(self) -> QImage:
-        t = Theme.now
-        low, high = QColor(t.ramp[0]), QColor(t.ramp[1])
-        shares = np.nan_to_num(np.clip(self._shares, 0.0, 1.0))[:, None]
-        a = np.array([low.red(), low.green(), low.blue()])
-        b = np.array([high.red(), high.green(), high.blue()])
-        rgb = np.rint(a + (b - a) * shares).astype(np.uint32)
-        fill = 0xFF000000 | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
-        fill = np.where(self._unknown, np.uint32(QColor(t.ground).rgba()), fill)
-        hatch = np.where(self._unknown, np.uint32(QColor(t.quiet).rgba()), fill)
-        table = np.concatenate((fill, [QColor(t.ground).rgba()], hatch, [QColor(t.ground).rgba()])).astype(np.uint32)
-        np.take(table, self._hatched if self._unknown.any() else self._plain, out=self._pixels, mode="clip")
-        height, width = self._pixels.shape
-        return QImage(self._pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+    def _draw_labels(self, painter: QPainter) -> None:
+        t, height = Theme.now, max(14, self._grid.size)
+        self._small(painter, 11)
+        for label in self._grid.groups:
+            painter.setPen(QColor(t.text))
+            is_tall = self._grid.size >= 27
+            box = self._box(label.x, label.y, label.width, height // 2 if is_tall else height)
+            bottom = Qt.AlignmentFlag.AlignBottom if is_tall else Qt.AlignmentFlag.AlignVCenter
+            self._draw_label(painter, box, label, bottom)
+            if is_tall:
+                painter.setPen(QColor(t.faint))
+                under = self._box(label.x, label.y + height // 2, label.width, height // 2)
+                painter.drawText(under, self._start() | int(Qt.AlignmentFlag.AlignTop), tr("%n cards", label.count))
+        painter.setPen(QColor(t.quiet))
+        for label in self._grid.nodes:
+            box = self._box(label.x, label.y, label.width, 14)
+            self._draw_label(painter, box, label, Qt.AlignmentFlag.AlignVCenter)
 
-    def _draw_marks(self, painter: QPainter) -> None:
+    def _draw_label(self, painter: QPainter, box: QRect, label: Label, line: Qt.AlignmentFlag) -> None:
+        elided = painter.fontMetrics().elidedText(plain(label.text), Qt.TextElideMode.ElideMiddle, box.width())
+        painter.drawText(box, self._start() | int(line), left_to_right(elided))
+
+    def _start(self) -> int:
+        return int(QStyle.visualAlignment(self.layoutDirection(), Qt.AlignmentFlag.AlignLeft))
+
+    @staticmethod
+    def _small(painter: QPainter, side: int) -> None:
+        font = painter.font()
+        font.setPixelSize(side)
+        painter.setFont(font)
+
+    def _draw_texts(self, painter: QPainter, part: QRect) -> None:
+        if not self.is_spoken or len(self._texts) != len(self._cells):
+            return
+        self._small(painter, 11 if self._grid.size >= 36 else 10)
+        dark, bright = QColor("#10151a"), QColor("#ffffff")
+        fills = self._fills()
+        light = (0.2126 * (fills >> 16 & 255) + 0.7152 * (fills >> 8 & 255) + 0.0722 * (fills & 255)) > 118
+        for number in np.flatnonzero(~self._unknown).tolist():
+            box = self._cell_box(number)
+            if box.intersects(part):
+                is_marked = self._conditions[number] > Condition.UNKNOWN
+                below = Qt.AlignmentFlag.AlignBottom if is_marked else Qt.AlignmentFlag.AlignVCenter
+                painter.setPen(dark if light[number] else bright)
+                place = box.adjusted(0, 0, 0, -2) if is_marked else box
+                painter.drawText(place, int(Qt.AlignmentFlag.AlignHCenter | below), self._texts[number])
+
+    def _draw_marks(self, painter: QPainter, part: QRect) -> None:
         for number in np.flatnonzero(self._conditions > Condition.UNKNOWN):
-            x, y, s = (int(v) for v in self._rects[number])
-            part = s * 0.62
-            box = QRectF(x + (s - part) / 2, y + (s - part) / 2, part, part)
+            cell = QRectF(self._cell_box(int(number)))
+            if not cell.intersects(QRectF(part)):
+                continue
+            is_written = self.is_spoken and not self._unknown[number]
+            side = self._grid.size * (0.46 if is_written else 0.62)
+            box = QRectF(0, 0, side, side)
+            box.moveCenter(cell.center())
+            if is_written:
+                box.moveTop(cell.top() + 3)
             draw_condition(painter, Condition(int(self._conditions[number])), box)
-        if 0 <= self._at < len(self._cells):
-            x, y, s = (int(v) for v in self._rects[self._at])
-            painter.setPen(QPen(QColor(Theme.now.accent), 2.0))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(x - 2, y - 2, s + 3, s + 3)
+        if self._marked.any() and len(self._marked) == len(self._cells):
+            self._draw_corners(painter)
+
+    def _draw_corners(self, painter: QPainter) -> None:
+        side = max(4.0, self._grid.size * 0.3)
+        painter.setPen(QPen(QColor(Theme.now.ground), 1.0))
+        painter.setBrush(QColor(Theme.now.text))
+        for number in np.flatnonzero(self._marked):
+            corner = QRectF(self._cell_box(int(number))).topRight()
+            points = (corner.x() - side, corner.y()), (corner.x(), corner.y()), (corner.x(), corner.y() + side)
+            polygon = QPolygonF()
+            for x, y in points:
+                polygon.append(QRectF(x, y, 0, 0).topLeft())
+            painter.drawPolygon(polygon)
+
+    def _draw_edges(self, painter: QPainter) -> None:
+        t = Theme.now
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if 0 <= self._hovered < len(self._cells):
+            painter.setPen(QPen(QColor(t.text), 1.0))
+            painter.drawRect(self._cell_box(self._hovered).adjusted(0, 0, -1, -1))
+        if 0 <= self._at < len(self._cells) and self._at != self._selected and self.hasFocus():
+            painter.setPen(QPen(QColor(t.text), 1.0, Qt.PenStyle.DashLine))
+            painter.drawRect(self._cell_box(self._at).adjusted(-2, -2, 1, 1))
+        if 0 <= self._selected < len(self._cells):
+            box = self._cell_box(self._selected)
+            painter.setPen(QPen(QColor(t.ground), 2.0))
+            painter.drawRect(box.adjusted(0, 0, 0, 0))
+            painter.setPen(QPen(QColor(t.accent), 2.0))
+            painter.drawRect(box.adjusted(-2, -2, 2, 2))
 
     # Acting
 
     def _cell_at(self, point: QPoint) -> int:
-        height, width = self._ids.shape
-        if 0 <= point.y() < height and 0 <= point.x() < width:
-            return int(self._ids[point.y(), point.x()])
+        x = self.width() - 1 - point.x() if self._is_mirrored() else point.x()
+        height, width = self._map.shape
+        if 0 <= point.y() < height and 0 <= x < width:
+            number = int(self._map[point.y(), x]) // 2
+            return number if number < len(self._cells) else -1
         return -1
 
     def _focus(self, number: int) -> None:
         if 0 <= number < len(self._cells):
-            self._at = number
+            self._at = self._selected = number
             self.picked.emit(self._cells[number].row)
-            self.setAccessibleDescription(self._text_of(self._cells[number].row))
+            announce(self, self._describe(self._cells[number].row).replace("\n", ", "))
             self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._hover(self._cell_at(event.position().toPoint()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._hover(-1)
+
+    def _hover(self, number: int) -> None:
+        if number == self._hovered:
+            return
+        for old in (self._hovered, number):
+            if 0 <= old < len(self._cells):
+                self.update(self._cell_box(old).adjusted(-3, -3, 3, 3))
+        self._hovered = number
+        self.hovered.emit(self._cells[number].row if number >= 0 else -1)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.setFocus()
@@ -214,15 +330,19 @@ class HeatMap(QWidget):
             self.opened.emit(self._cells[number].row)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        ahead, behind = Qt.Key.Key_Right, Qt.Key.Key_Left
+        if self._is_mirrored():
+            ahead, behind = behind, ahead
+        is_placed = 0 <= self._at < len(self._cells)
         match event.key():
-            case Qt.Key.Key_Right:
+            case key if key == ahead:
                 self._focus(self._at + 1)
-            case Qt.Key.Key_Left:
+            case key if key == behind:
                 self._focus(max(0, self._at - 1))
             case Qt.Key.Key_Down:
-                self._focus(self._beside(1))
+                self._focus(beside(self._grid, self._at, 1) if is_placed else 0)
             case Qt.Key.Key_Up:
-                self._focus(self._beside(-1))
+                self._focus(beside(self._grid, self._at, -1) if is_placed else 0)
             case Qt.Key.Key_Home:
                 self._focus(0)
             case Qt.Key.Key_End:
@@ -230,25 +350,9 @@ class HeatMap(QWidget):
             case _:
                 super().keyPressEvent(event)
 
-    def _beside(self, direction: int) -> int:
-        """The nearest cell of the next row in a direction."""
-        if not 0 <= self._at < len(self._cells):
-            return 0
-        x, y, _ = self._rects[self._at]
-        ahead = self._rects[:, 1] > y if direction > 0 else self._rects[:, 1] < y
-        if not ahead.any():
-            return self._at
-        rows = self._rects[ahead, 1]
-        wanted = rows.min() if direction > 0 else rows.max()
-        on_it = np.flatnonzero(self._rects[:, 1] == wanted)
-        return int(on_it[np.argmin(np.abs(self._rects[on_it, 0] - x))])
-
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             number = self._cell_at(event.pos())
-            if 0 <= number < len(self._cells):
-                QToolTip.showText(event.globalPos(), tip(self._text_of(self._cells[number].row)), self)
-            else:
-                QToolTip.hideText()
+            show_tip(self, event.globalPos(), self._describe(self._cells[number].row) if number >= 0 else "")
             return True
         return super().event(event)

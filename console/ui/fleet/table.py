@@ -7,30 +7,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QBrush, QColor, QFocusEvent, QIcon, QImage, QPainter
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from console.fleet.condition import Condition
 from console.fleet.metrics import CARD_METRIC
 from console.fleet.model import EntityKind
-from console.fleet.show import DASH, duration, number, plain
+from console.fleet.show import DASH, number, plain
 from console.fleet.state import ReadingState
-from console.ui.marks import condition_colour, condition_word, draw_condition
+from console.ui.icons import condition_icon
+from console.ui.marks import condition_colour, condition_word
+from console.ui.parts import age_text, state_word
 from console.ui.plots import sparks
 from console.ui.rows import Rows
-from console.ui.text import tip, tr
+from console.ui.text import left_to_right, tip, tr
 from console.ui.theme import Theme
 
 _Index = QModelIndex | QPersistentModelIndex
+_NO_INDEX = QModelIndex()
 SPARK_W, SPARK_H, SPARK_SAMPLES = 90, 18, 60
-KEYWORDS = {
-    ReadingState.NOT_SUPPORTED: "n/a",
-    ReadingState.NO_PERMISSION: "no permission",
-    ReadingState.LOST: "lost",
-    ReadingState.ERROR: "error",
-    ReadingState.NONE: DASH,
-}
+ROW_H = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +39,62 @@ class TableColumn:
     metric: str = ""
     width: int = 90
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its values stand at the right, digit under digit."""
+        return bool(self.metric) or self.field in ("age", "index")
+
 
 def columns() -> list[TableColumn]:
     """The table's columns, titles in the person's language."""
     return [
-        TableColumn(tr("Condition"), "condition", width=110),
+        TableColumn(tr("Condition"), "condition", width=112),
         TableColumn(tr("Node"), "node", width=120),
-        TableColumn(tr("Card"), "index", width=56),
-        TableColumn(tr("Model"), "sku", width=200),
-        TableColumn(tr("Utilisation"), metric="utilization_gpu", width=84),
+        TableColumn(tr("Card"), "index", width=60),
+        TableColumn(tr("Utilisation"), metric="utilization_gpu", width=92),
         TableColumn(tr("1 min"), "spark", width=SPARK_W + 16),
-        TableColumn(tr("Memory"), metric="mem", width=76),
-        TableColumn(tr("Power"), metric="power_draw", width=76),
-        TableColumn(tr("Temp."), metric="temperature_gpu", width=66),
-        TableColumn(tr("SM clock"), metric="clock_sm", width=84),
+        TableColumn(tr("Memory"), metric="mem", width=84),
+        TableColumn(tr("Power"), metric="power_draw", width=84),
+        TableColumn(tr("Temp."), metric="temperature_gpu", width=74),
+        TableColumn(tr("SM clock"), metric="clock_sm", width=96),
+        TableColumn(tr("Age"), "age", width=68),
         TableColumn(tr("User"), "user", width=100),
-        TableColumn(tr("Rack"), "rack", width=64),
-        TableColumn(tr("Age"), "age", width=64),
+        TableColumn(tr("Rack"), "rack", width=68),
+        TableColumn(tr("Model"), "sku", width=200),
     ]
 
 
 class CardTable(QAbstractTableModel):
-    """Cards and slices; `arrange` filters and sorts, `tick` shows new numbers."""
+    """Cards and slices; `arrange` filters, sorts and shows new numbers."""
 
     def __init__(self, rows: Rows) -> None:
         super().__init__()
         self._rows = rows
-        self._columns = columns()
+        self.columns = columns()
         self._order: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._sort = (0, Qt.SortOrder.DescendingOrder)
         self._shown: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._version = -1
+        self._icons: dict[Condition, QIcon] = {}
+        self.turn = 0
+        """Grows with every new set of numbers, so that a painter knows when its pictures are old."""
+        self.dress()
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
         """Rows of the fleet in the order shown."""
         return self._order
 
+    def dress(self) -> None:
+        """Take over another theme."""
+        self._icons = {c: condition_icon(c) for c in Condition}
+        self._hatch = QBrush(QColor(Theme.now.line), Qt.BrushStyle.BDiagPattern)
+        self.turn += 1
+
     def arrange(self, shown: npt.NDArray[np.intp]) -> None:
         """Show these rows of the fleet, sorted."""
         self._shown = shown
+        self.turn += 1
         order = self._sorted(shown)
         if len(order) != len(self._order) or self._version != self._rows.live.version:
             self.beginResetModel()
@@ -97,15 +110,16 @@ class CardTable(QAbstractTableModel):
             self.changePersistentIndexList(old, new)
             self.layoutChanged.emit()
         elif len(order):
-            self.dataChanged.emit(self.index(0, 0), self.index(len(order) - 1, len(self._columns) - 1))
+            self.dataChanged.emit(self.index(0, 0), self.index(len(order) - 1, len(self.columns) - 1))
 
     def _sorted(self, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        column, direction = self._columns[self._sort[0]], self._sort[1]
+        column, direction = self.columns[self._sort[0]], self._sort[1]
         if not len(shown):
             return shown
         keys = self._keys(column)[shown]
         descending = direction == Qt.SortOrder.DescendingOrder
         if keys.dtype.kind == "f":
+            # Unknown is neither little nor much: it stands last either way.
             keys = np.where(np.isnan(keys), -np.inf if descending else np.inf, keys)
         else:
             _, keys = np.unique(keys, return_inverse=True)
@@ -137,48 +151,51 @@ class CardTable(QAbstractTableModel):
 
     # Qt
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+    def rowCount(self, parent: _Index = _NO_INDEX) -> int:
         return 0 if parent.isValid() else len(self._order)
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._columns)
+    def columnCount(self, parent: _Index = _NO_INDEX) -> int:
+        return 0 if parent.isValid() else len(self.columns)
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        if 0 <= column < len(self._columns):
+        if 0 <= column < len(self.columns):
             self._sort = (column, order)
             self.arrange(self._shown)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation == Qt.Orientation.Horizontal and 0 <= section < len(self._columns):
+        if orientation == Qt.Orientation.Horizontal and 0 <= section < len(self.columns):
             if role == Qt.ItemDataRole.DisplayRole:
-                return self._columns[section].title
+                return self.columns[section].title
             if role == Qt.ItemDataRole.TextAlignmentRole:
-                return int(self._alignment(self._columns[section]))
+                return self._alignment(self.columns[section])
         return None
 
     @staticmethod
-    def _alignment(column: TableColumn) -> Qt.AlignmentFlag:
-        side = (
-            Qt.AlignmentFlag.AlignRight
-            if column.metric or column.field in ("age", "index")
-            else Qt.AlignmentFlag.AlignLeft
-        )
-        return side | Qt.AlignmentFlag.AlignVCenter
+    def _alignment(column: TableColumn) -> int:
+        side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
+        return int(side | Qt.AlignmentFlag.AlignVCenter)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or index.row() >= len(self._order):
             return None
-        row, column = int(self._order[index.row()]), self._columns[index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(self._alignment(column))
-        if role == Qt.ItemDataRole.ForegroundRole:
-            return self._colour(row, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            reasons = self._rows.judged.reasons[row] if row < len(self._rows.judged.reasons) else ()
-            return tip("\n".join([self._rows.live.entities[row].entity.uuid, *reasons]))
+        row, column = int(self._order[index.row()]), self.columns[index.column()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._text(row, column)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return self._alignment(column)
+            case Qt.ItemDataRole.ForegroundRole:
+                return self._colour(row, column)
+            case Qt.ItemDataRole.BackgroundRole:
+                return self._hatch if column.metric and not self._is_fresh(row, column) else None
+            case Qt.ItemDataRole.DecorationRole:
+                return self._icons[self._rows.condition(row)] if column.field == "condition" else None
+            case Qt.ItemDataRole.ToolTipRole:
+                return tip(self._describe(row, column))
         return None
+
+    def _is_fresh(self, row: int, column: TableColumn) -> bool:
+        return bool(self._rows.column(column.metric)[1][row] == ReadingState.FRESH)
 
     def _text(self, row: int, column: TableColumn) -> str:
         entity = self._rows.live.entities[row].entity
@@ -186,51 +203,115 @@ class CardTable(QAbstractTableModel):
             values, states, _ = self._rows.column(column.metric)
             state = ReadingState(int(states[row]))
             if state not in (ReadingState.FRESH, ReadingState.STALE):
-                return tr(KEYWORDS[state])
-            unit = "%" if column.metric == "mem" else CARD_METRIC[column.metric].unit
-            return number(float(values[row]), unit)
+                return DASH if state is ReadingState.NONE else state_word(state)
+            text = number(float(values[row]), _unit(column.metric))
+            return left_to_right(text if state is ReadingState.FRESH else f"{text} {state_word(state)}")
         match column.field:
             case "condition":
-                return condition_word(Condition(int(self._rows.judged.conditions[row])))
+                return condition_word(self._rows.condition(row))
             case "index":
-                return f"{entity.index}" if entity.kind is EntityKind.CARD else f"· {entity.index}"
+                mark = "✓ " if entity.uuid in self._rows.marked else ""
+                return left_to_right(f"{mark}{'· ' if entity.kind is EntityKind.SLICE else ''}{entity.index}")
             case "age":
-                age = self._rows.column("memory_used")[2][row]
-                return DASH if np.isnan(age) else duration(float(age))
+                return left_to_right(age_text(float(self._rows.column("utilization_gpu")[2][row])) or DASH)
             case "spark":
                 return ""
             case _:
                 return plain(self._rows.texts(column.field)[row].replace("\n", ", "))
 
+    def _describe(self, row: int, column: TableColumn) -> str:
+        rows = self._rows
+        lines = [rows.live.entities[row].entity.uuid]
+        if column.metric:
+            values, states, ages = rows.column(column.metric)
+            shown = number(float(values[row]), _unit(column.metric), full=True)
+            word, age = state_word(ReadingState(int(states[row]))), float(ages[row])
+            lines.append(f"{column.title}: {shown} {word}".strip())
+            if not np.isnan(age):
+                lines.append(tr("{age} ago").format(age=age_text(age)))
+        if row < len(rows.judged.reasons):
+            lines += rows.judged.reasons[row]
+        return "\n".join(lines)
+
     def _colour(self, row: int, column: TableColumn) -> QColor | None:
         t = Theme.now
         if column.metric:
-            state = int(self._rows.column(column.metric)[1][row])
-            return None if state == ReadingState.FRESH else QColor(t.faint)
+            return None if self._is_fresh(row, column) else QColor(t.quiet)
         if column.field == "condition":
-            return QColor(condition_colour(Condition(int(self._rows.judged.conditions[row]))))
+            return QColor(condition_colour(self._rows.condition(row)))
         return QColor(t.quiet) if column.field in ("sku", "rack", "age", "user") else None
 
 
-class RowPainter(QStyledItemDelegate):
-    """Draws the condition's shape and the sparkline; everything else is Qt's."""
+def _unit(metric: str) -> str:
+    return "%" if metric == "mem" else CARD_METRIC[metric].unit
 
-    def __init__(self, model: CardTable, rows: Rows, parent: QWidget) -> None:
-        super().__init__(parent)
+
+class SparkPainter(QStyledItemDelegate):
+    """Draws the column of small curves, all that are visible from one image a turn."""
+
+    def __init__(self, model: CardTable, rows: Rows, table: QTableView) -> None:
+        super().__init__(table)
         self._model = model
         self._rows = rows
+        self._table = table
+        self._turn = -1
+        self._picture = QImage()
+        self._places: dict[int, int] = {}
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         super().paint(painter, option, index)
         row = self._model.row_at(index.row())
-        field = self._model._columns[index.column()].field
-        box = QRectF(option.rect)
-        if field == "condition":
-            side = 10.0
-            shape = QRectF(box.right() - side - 8, box.center().y() - side / 2, side, side)
-            draw_condition(painter, Condition(int(self._rows.judged.conditions[row])), shape)
-        elif field == "spark" and row >= 0:
-            values = self._rows.live.sparks(np.array([row]), "utilization_gpu", SPARK_SAMPLES)
-            pixels = sparks.raster(values, 0.0, 100.0, SPARK_W, SPARK_H, Theme.now.curves[0])
-            at = QRectF(box.left() + 8, box.center().y() - SPARK_H / 2, SPARK_W, SPARK_H)
-            painter.drawImage(at, sparks.image(pixels))
+        if self._turn != self._model.turn or row not in self._places:
+            self._raster(index.row())
+        place = self._places.get(row)
+        if place is not None:
+            box: QRect = option.rect
+            at = QRect(0, 0, SPARK_W, SPARK_H)
+            at.moveCenter(box.center())
+            painter.drawImage(at, self._picture, QRect(0, place * SPARK_H, SPARK_W, SPARK_H))
+
+    def _raster(self, asked: int) -> None:
+        first, last = self._table.rowAt(0), self._table.rowAt(self._table.viewport().height() - 1)
+        last = last if last >= 0 else self._model.rowCount() - 1
+        rows = self._model.order[min(max(first, 0), asked) : max(last, asked) + 1]
+        values = self._rows.live.sparks(rows, "utilization_gpu", SPARK_SAMPLES)
+        self._picture = sparks.image(sparks.raster(values, 0.0, 100.0, SPARK_W, SPARK_H, Theme.now.curves[0]))
+        self._places = {int(row): place for place, row in enumerate(rows)}
+        self._turn = self._model.turn
+
+
+class CardView(QTableView):
+    """A table that does not take a row for itself when it gets the focus: what is selected stays selected."""
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        was = self.selectionModel().blockSignals(True)
+        super().focusInEvent(event)
+        self.selectionModel().blockSignals(was)
+
+
+def make_table(model: CardTable, rows: Rows) -> CardView:
+    """A view of the model, dressed and sorted by condition."""
+    table = CardView()
+    table.setModel(model)
+    table.setAccessibleName(tr("Cards"))
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.setIconSize(QSize(12, 12))
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(ROW_H)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+    header.setHighlightSections(False)
+    header.setSectionsMovable(True)
+    header.setStretchLastSection(True)
+    for i, column in enumerate(model.columns):
+        # Words of a longer language must fit too.
+        need = table.fontMetrics().horizontalAdvance(column.title) + 32
+        table.setColumnWidth(i, max(column.width, need if column.is_number else column.width))
+        if column.field == "spark":
+            table.setItemDelegateForColumn(i, SparkPainter(model, rows, table))
+    table.setSortingEnabled(True)
+    table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    return table

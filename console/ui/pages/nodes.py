@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from console.fleet.model import EntityKind
 from console.fleet.show import DASH, duration
-from console.ui.context import Context
+from console.ui.context import NODE, Context
 from console.ui.marks import link_text
 from console.ui.parts import TextTable
 from console.ui.text import tr
@@ -23,8 +23,10 @@ class NodesPage(QWidget):
             tr("Node"), tr("Link"), tr("Mode"), tr("Cards"), tr("Rack"), tr("Region"), tr("Driver"),
             tr("Clock"), tr("Last line"), tr("Note"),
         )  # fmt: skip
-        self.table = TextTable(titles, tr("Nodes"), 9)
+        self.table = TextTable(titles, tr("Nodes"), 9, is_mono=False)
         self.table.cellDoubleClicked.connect(lambda row, _: self._open(row))
+        self.table.currentCellChanged.connect(lambda row, *_: self._select(row))
+        self.setFocusProxy(self.table)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 12, 16, 0)
         layout.addWidget(self.table)
@@ -34,6 +36,11 @@ class NodesPage(QWidget):
     def open_selected(self) -> None:
         """Go into the node of the current row."""
         self._open(self.table.currentRow())
+
+    def _select(self, row: int) -> None:
+        nodes = self._context.live.nodes
+        if self.isVisible() and 0 <= row < len(nodes):
+            self._context.select(NODE + nodes[row].node.name)
 
     def _open(self, row: int) -> None:
         nodes = self._context.live.nodes

@@ -1,0 +1,175 @@
+"""What the window's commands do, and why one cannot be run now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
+
+from console.commands import registry
+from console.registry import Command, Face
+from console.ui import keys
+from console.ui.context import NODE
+from console.ui.fleet.page import FleetPage
+from console.ui.pages import PAGES
+from console.ui.text import tr
+from console.ui.theme import DARK, LIGHT, Theme
+
+if TYPE_CHECKING:
+    from console.ui.window import MainWindow
+
+
+class Actions:
+    """The commands of one window. Ids are those of the table of commands; a test holds them together."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self._context = window.context
+        self.of: dict[str, Callable[[], object]] = self._bind()
+        self._shortcuts = keys.bind(window.frame, window.stack, self._pressed)
+        self._shortcuts += keys.bind_digits(window.frame, self._digit)
+
+    def _bind(self) -> dict[str, Callable[[], object]]:
+        window = self._window
+        return {
+            "go.fleet": lambda: window.go("fleet"),
+            "go.nodes": lambda: window.go("nodes"),
+            "go.events": lambda: window.go("events"),
+            "go.settings": lambda: window.go("settings"),
+            "go.in": self._go_in,
+            "go.out": self._go_out,
+            "go.back": lambda: window.back(-1),
+            "go.forward": lambda: window.back(1),
+            "go.last": window.last,
+            "go.next": lambda: self._on("card", "step", 1),
+            "go.previous": lambda: self._on("card", "step", -1),
+            "select.mark": lambda: self._window.fleet_page.mark(),
+            "select.range": lambda: self._window.fleet_page.mark_range(),
+            "filter.edit": self._edit_filter,
+            "filter.clear": lambda: self._window.fleet_page.filter.set_text(""),
+            "filter.invert": lambda: self._window.fleet_page.filter.invert(),
+            "filter.faults": self._toggle_faults,
+            "palette.open": self._open_palette,
+            "keys.show": self._show_keys,
+            "fleet.toggle": lambda: self._window.fleet_page.toggle(),
+            "fleet.group": lambda: self._window.fleet_page.next_group(),
+            "fleet.metric": lambda: self._window.fleet_page.next_metric(),
+            "copy.name": self._copy_name,
+            "copy.link": lambda: self._copy(self.link()),
+            "theme.toggle": self._toggle_theme,
+            "time.utc": self._toggle_utc,
+            "node.add": self._add_node,
+            "node.reconnect": lambda: self._on("node", "reconnect"),
+            "node.trust": lambda: self._on("node", "act"),
+            "app.quit": window.frame.close,
+        }
+
+    def run(self, name: str) -> None:
+        """Run a command by its id, or say why it cannot be."""
+        reason = self.reason(registry[name])
+        if reason:
+            self._context.said.emit(f"{tr(registry[name].title)}: {reason}")
+        else:
+            self.of[name]()
+
+    def reason(self, command: Command) -> str:
+        """Why a command cannot run now, or ""."""
+        if command.page and command.page != self._window.place.page:
+            return tr("only on the page {page}").format(page=tr(PAGES[command.page].title))
+        if command.id in ("copy.name",) and not self._named():
+            return tr("nothing is selected")
+        return ""
+
+    def _pressed(self, command: Command) -> None:
+        focus = QApplication.focusWidget()
+        if command.id == "go.in" and isinstance(focus, QAbstractButton):
+            focus.click()
+        elif command.id == "go.in" and isinstance(focus, QLineEdit):
+            self._leave_line(focus)
+        else:
+            self.run(command.id)
+
+    def _leave_line(self, line: QLineEdit) -> None:
+        page = self._window.stack.currentWidget()
+        if isinstance(page, FleetPage) and line is page.filter.edit:
+            page.filter.remember()
+        page.setFocus()
+
+    def _digit(self, number: int) -> None:
+        if self._window.place.page == "fleet":
+            self._window.fleet_page.set_metric(number)
+
+    def _on(self, page: str, method: str, *arguments: object) -> None:
+        if self._window.place.page == page:
+            getattr(self._window.page(page), method)(*arguments)
+
+    def _go_in(self) -> None:
+        page = self._window.stack.currentWidget()
+        if hasattr(page, "open_selected"):
+            page.open_selected()
+
+    def _go_out(self) -> None:
+        focus = QApplication.focusWidget()
+        if isinstance(focus, QLineEdit):
+            self._leave_line(focus)
+        elif self._window.inspector.isVisible():
+            self._context.select("")
+        else:
+            self._window.up()
+
+    def _edit_filter(self) -> None:
+        self._window.go("fleet")
+        self._window.fleet_page.filter.focus()
+
+    def _toggle_faults(self) -> None:
+        self._window.go("fleet")
+        on = self._context.query_text == "is:faulty"
+        self._window.fleet_page.filter.set_text("" if on else "is:faulty")
+
+    def _open_palette(self) -> None:
+        from console.ui.palette import Palette, entries
+
+        palette = Palette(self._window.frame, entries(self._context, self.reason))
+        if palette.exec() and palette.chosen is not None:
+            chosen = palette.chosen
+            self.run(chosen.command) if chosen.command else self._window.go(chosen.page, chosen.argument)
+
+    def _show_keys(self) -> None:
+        from console.ui.palette import KeysDialog
+
+        KeysDialog(self._window.frame, [c for c in registry.of(Face.WINDOW) if not self.reason(c)]).exec()
+
+    def _named(self) -> str:
+        return self._window.place.argument or self._context.selection.removeprefix(NODE)
+
+    def _copy_name(self) -> None:
+        self._copy(self._named())
+
+    def _copy(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self._context.said.emit(tr("Copied: {text}").format(text=text))
+
+    def link(self) -> str:
+        """A link to this view: fleet, page, what it shows and the filter."""
+        place, context = self._window.place, self._context
+        query = urlencode({"filter": context.query_text}) if context.query_text else ""
+        path = f"{quote(context.live.fleet.name)}/{place.page}/{quote(place.argument)}".rstrip("/")
+        return f"console://{path}" + (f"?{query}" if query else "")
+
+    def _toggle_theme(self) -> None:
+        self._window.preferences.theme = (LIGHT if Theme.now is DARK else DARK).name
+        self._context.themed.emit()
+
+    def _toggle_utc(self) -> None:
+        self._context.utc = not self._context.utc
+        self._context.ticked.emit()
+        self._context.events.emit([])
+        self._window.status.tick()
+
+    def _add_node(self) -> None:
+        from console.ui.dialogs.addnode import AddNodeDialog
+
+        AddNodeDialog(self._window.frame, self._context).exec()
