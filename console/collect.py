@@ -94,6 +94,7 @@ class CollectorServer:
                 self._collector.remove(name)
                 self._refit(tuple(n for n in self._fleet.nodes if n.name != name))
             case Reconnect(name):
+                self._collector.forget_gone(name)
                 self._links.reconnect(name)
             case Trust(name, fingerprint):
                 self._links.trust(name, fingerprint)

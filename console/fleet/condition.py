@@ -77,11 +77,11 @@ def judge(
 ) -> Judged:
     """The condition of `count` rows. `now_s` is unix time, against which the events' receipt is aged."""
     conditions = np.zeros(count, dtype=np.uint8)
-    reasons: list[list[tuple[int, str]]] = [[] for _ in range(count)]
+    reasons: dict[int, list[tuple[int, str]]] = {}
 
     def mark(mask: npt.NDArray[np.bool_], condition: Condition, text: str | Callable[[int], str]) -> None:
-        for row in np.flatnonzero(mask):
-            reasons[row].append((int(condition), text if isinstance(text, str) else text(int(row))))
+        for row in np.flatnonzero(mask).tolist():
+            reasons.setdefault(row, []).append((int(condition), text if isinstance(text, str) else text(row)))
         conditions[mask] = np.maximum(conditions[mask], int(condition))
 
     def known(metric: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -110,10 +110,12 @@ def judge(
             condition = found.condition if found else Condition.WARNING
             title = found.title if found else "not in the catalogue; ask a person"
             entry = (int(condition), f"XID {event.code}: {title}")
-            if entry not in reasons[row]:
+            if entry not in reasons.setdefault(row, []):
                 reasons[row].append(entry)
             conditions[row] = max(int(conditions[row]), int(condition))
-    ordered = [tuple(text for _, text in sorted(r, key=lambda e: -e[0])) for r in reasons]
+    ordered: list[tuple[str, ...]] = [()] * count
+    for row, found_here in reasons.items():
+        ordered[row] = tuple(text for _, text in sorted(found_here, key=lambda e: -e[0]))
     return Judged(conditions, ordered)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from functools import lru_cache
 
 from console.fleet.metrics import CLOCKS_EVENT_REASONS
 
@@ -17,6 +18,7 @@ _DECIMAL = ("", "k", "M", "G", "T")
 _HIDDEN = {0x00AD, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)}
 
 
+@lru_cache(maxsize=8192)
 def plain(text: str, limit: int = MAX_TEXT) -> str:
     """Foreign text made safe to show: control, bidi and invisible characters spelled out, NFC, bounded.
 
@@ -58,6 +60,8 @@ def number(value: float | None, unit: str, full: bool = False) -> str:
         return _scaled(value, 1000.0, tuple(f"{p}B/s" for p in _DECIMAL))
     if unit == "s" and not full:
         return duration(value)
+    if unit == "%" and not full and 0.0 < value < 0.1:
+        return f"<0.1{THIN}%"
     text = f"{value:.10g}" if full else figures(value, 4 if unit == "MHz" or abs(value) >= 1000 else 3)
     return f"{text}{THIN}{_UNIT.get(unit, unit)}" if unit else text
 

@@ -56,6 +56,7 @@ class _NodeState:
     reconnects: int = -1
     place: BlockPlace | None = None
     focus: tuple[str, ...] = ()
+    gone: dict[str, Entity] = field(default_factory=dict)
     dropped_told: int = 0
     dropped_at: float = 0.0
 
@@ -276,18 +277,21 @@ class Collector:
             whole = len(wanted) == len(hello.entities)
             entities = hello.entities if whole else []
             uuids = tuple(e.uuid for e in entities)
-            if entry.feed.place is None or entry.feed.place.uuids != uuids:
-                self._place(entry, uuids)
+            known = [
+                Entity(e.uuid, entry.node.name, EntityKind(e.kind), e.index, e.name, e.parent, dict(e.facts))
+                for e in entities
+            ]
+            gone = self._still_gone(entry, known)
+            place = entry.feed.place
+            if place is None or place.uuids != uuids or place.gone != len(gone):
+                self._place(entry, uuids, len(gone))
             assert entry.feed.place is not None
             assert entry.place is not None
             entry.feed.adopt(hello, entry.feed.place)
             layout = NodeLayout(
                 entry.node.name,
                 hello,
-                [
-                    Entity(e.uuid, entry.node.name, EntityKind(e.kind), e.index, e.name, e.parent, dict(e.facts))
-                    for e in entities
-                ],
+                known + gone,
                 entry.feed.place.row,
                 entry.place,
             )
@@ -296,14 +300,30 @@ class Collector:
         self._set_link(entry, LinkState.LIVE, standing)
         self._send_focus(entry)
 
-    def _place(self, entry: _NodeState, uuids: tuple[str, ...]) -> None:
+    def _still_gone(self, entry: _NodeState, known: list[Entity]) -> list[Entity]:
+        """Cards this node reported once and nobody reports now: they keep a row, or a lost card would leave the map."""
+        now = {e.uuid for e in known}
+        for uuid in list(entry.gone):
+            if uuid in now or self._owner.get(uuid, entry.node.name) != entry.node.name:
+                del entry.gone[uuid]
+        return list(entry.gone.values())
+
+    def forget_gone(self, name: str) -> None:
+        """Take the cards that a node reports no more off the screen at its next hello; unknown names are ignored."""
+        entry = self._nodes.get(name)
+        if entry is not None:
+            with entry.lock:
+                entry.gone.clear()
+
+    def _place(self, entry: _NodeState, uuids: tuple[str, ...], gone: int) -> None:
         now = self._mono()
         self._release(entry)
-        row, grown = self._storage.take_rows(len(uuids), now)
+        row, grown = self._storage.take_rows(len(uuids) + gone, now)
         if grown:
             self._outbox.put_state("board", "", self._storage.board_place)
-        entry.place, block = self._storage.take_block(len(uuids), now)
-        entry.feed.place = Place(entry.slot, row, uuids, block)
+        entry.place, block = self._storage.take_block(len(uuids) + gone, now)
+        entry.feed.place = Place(entry.slot, row, uuids, block, gone)
+        self._storage.board.lose_entities(row + len(uuids), gone, now)
         for uuid in uuids:
             self._owner[uuid] = entry.node.name
 
@@ -312,7 +332,7 @@ class Collector:
         if place is None:
             return
         now = self._mono()
-        self._storage.free_rows(place.row, len(place.uuids), now)
+        self._storage.free_rows(place.row, len(place.uuids) + place.gone, now)
         if entry.place is not None:
             self._storage.free_block(entry.place, now)
         for uuid in place.uuids:
@@ -330,7 +350,13 @@ class Collector:
             self._event(entry, "", "reboot", None, "console", "the node was rebooted", hello.w)
         found = {e.uuid for e in hello.entities}
         for card in before.entities:
-            if card.kind == "card" and card.uuid not in found and hello.mode == "nvml":
+            if card.kind == "card" and card.uuid not in found:
+                name = entry.node.name
+                entry.gone[card.uuid] = Entity(
+                    card.uuid, name, EntityKind.CARD, card.index, card.name, "", dict(card.facts)
+                )
+                if hello.mode != "nvml":  # the driver went: its own event says so
+                    continue
                 text = f"card {card.index} ({card.name}) is no longer reported by the node"
                 self._event(entry, card.uuid, "card_lost", None, "console", text, hello.w)
         old, new = before.versions.get("driver", ""), hello.versions.get("driver", "")

@@ -67,6 +67,8 @@ class Directory:
         fleet: the fleet as configured at the start.
         entities: cards, each followed by its slices, in the order of the fleet file.
         version: grows whenever `nodes` or `entities` have other members.
+        processes_version: grows whenever a node told of its processes.
+        happened: how many events there were since the start.
         events: the newest MAX_EVENTS, oldest first.
         collector: "" while the collector runs, else what is wrong with it.
         collector_pid: its process id, once known.
@@ -96,6 +98,8 @@ class Directory:
         self.row_of: dict[str, int] = {}
         self.node_index: dict[str, int] = {}
         self.version = 0
+        self.processes_version = 0
+        self.happened = 0
         self.events: collections.deque[NodeEvent] = collections.deque(maxlen=MAX_EVENTS)
         self.collector = "starting"
         self.collector_pid: int | None = None
@@ -139,6 +143,7 @@ class Directory:
                 changes.nodes.add(node.name)
             case Happened(event):
                 self.events.append(event)
+                self.happened += 1
                 changes.events.append(event)
             case _:
                 self._apply_node(message, changes)
@@ -168,6 +173,7 @@ class Directory:
             case NodeProcesses():
                 entry.processes, entry.unreadable = tuple(message.processes), message.unreadable
                 changes.processes.add(entry.node.name)
+                self.processes_version += 1
             case NodeDetail():
                 entry.detail = message.detail
                 changes.details.add(entry.node.name)
@@ -234,6 +240,15 @@ class Directory:
     def nodes(self) -> list[NodeRow]:
         """All nodes now, with their link counters."""
         return [self._node_row(i, name) for i, name in enumerate(self._order)]
+
+    @property
+    def configured(self) -> list[Node]:
+        """All nodes as configured, in the order of `nodes`; cheaper than those."""
+        return [self._entries[name].node for name in self._order]
+
+    def links(self) -> collections.Counter[LinkState]:
+        """How many nodes are in each state of their link."""
+        return collections.Counter(self._entries[name].link for name in self._order)
 
     def node(self, name: str) -> NodeRow | None:
         """One node now, or None when there is none of that name."""

@@ -75,12 +75,17 @@ def _plan(ids: list[str], catalogue: tuple[Metric, ...], column: dict[str, int],
 
 @dataclass(slots=True)
 class Place:
-    """What the storage gave a node: its board slot and first entity row, its entities and its ring block."""
+    """What the storage gave a node: its board slot and first entity row, its entities and its ring block.
+
+    Attributes:
+        gone: rows after those of `uuids`, for cards that the node reported once and reports no more.
+    """
 
     slot: int
     row: int
     uuids: tuple[str, ...]
     block: RingBlock
+    gone: int = 0
 
 
 @dataclass(slots=True)
@@ -202,6 +207,7 @@ class Feed:
     def _write(self, sample: Sample, at: float, board: Board) -> None:
         place = self.place
         if place is None or not place.uuids:
+            # A node whose driver went away has nothing to say of its cards; they stay lost.
             self._write_host(sample, at, board)
             return
         tier = _TIER[sample.k]
@@ -211,7 +217,7 @@ class Feed:
         if not self._fits(sample, index, plan.width, entities):
             return
         values, states = self._checked(sample.c, sample.q, plan)
-        if plan.whole is not None and sample.i is None:
+        if plan.whole is not None and sample.i is None and not place.gone:
             rows = slice(place.row, place.row + entities)
             board.values[rows, plan.whole] = values
             board.states[rows, plan.whole] = states
@@ -220,8 +226,9 @@ class Feed:
             self._write_host(sample, at, board)
             return
         columns = len(CARD_TIER_COLUMNS[tier])
-        row_values = np.full((entities, columns), np.nan)
-        row_states = np.zeros((entities, columns), dtype=np.uint8)
+        row_values = np.full((entities + place.gone, columns), np.nan)
+        row_states = np.zeros((entities + place.gone, columns), dtype=np.uint8)
+        row_states[entities:] = ReadingState.LOST
         if len(index):
             chosen = np.array(index, dtype=np.intp)
             cells = np.ix_(chosen, plan.ring)

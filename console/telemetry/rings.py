@@ -92,6 +92,12 @@ class Board:
         self.states[start : start + count] = ReadingState.NONE
         self.times[start : start + count] = 0.0
 
+    def lose_entities(self, start: int, count: int, now: float) -> None:
+        """Mark rows of cards that are reported no more as lost since `now` (monotonic seconds)."""
+        self.values[start : start + count] = np.nan
+        self.states[start : start + count] = ReadingState.LOST
+        self.times[start : start + count] = now
+
     def clear_node(self, slot: int) -> None:
         """Make a node's host readings and counters unknown again."""
         self.host_values[slot] = np.nan

@@ -8,7 +8,6 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton
 
 from console.fleet.condition import Condition
-from console.fleet.model import EntityKind
 from console.fleet.state import LinkState
 from console.ui.bar import Bar
 from console.ui.context import Context
@@ -74,16 +73,16 @@ class Header(Bar):
     def refresh(self) -> None:
         """Show the present state."""
         live = self._context.live
-        up = sum(n.link is LinkState.LIVE for n in live.nodes)
-        cards = sum(e.entity.kind is EntityKind.CARD for e in live.entities)
+        links = live.links()
+        up = links[LinkState.LIVE]
         sick = int((self._context.rows.judged.conditions >= Condition.WARNING).sum())
         self.fleet.set_foreign(live.fleet.name, 40)
         if live.collector:
             self.live.setText("◌ " + (tr("starting") if live.collector == "starting" else plain(live.collector, 80)))
         else:
             self.live.setText("● " + tr("live") if up else "○ " + tr("not connected"))
-        nodes = tr("{up} of {all} nodes").format(up=up, all=len(live.nodes))
-        self.counts.setText(f"{nodes}   {tr('%n cards', cards)}")
+        nodes = tr("{up} of {all} nodes").format(up=up, all=links.total())
+        self.counts.setText(f"{nodes}   {tr('%n cards', self._context.rows.cards())}")
         self.sick.setText(tr("%n need attention", sick))
         self.set_wanted(self.sick, bool(sick))
         self._set_mode("demo" if live.fleet.demo else "")

@@ -30,7 +30,9 @@ class Rows:
         self._xids: dict[int, Xid] = read_xids(RESOURCES / "xid.toml")
         self._columns: dict[str, Column] = {}
         self._texts: dict[str, list[str]] = {}
-        self._version = -1
+        self._told: dict[tuple[str, str], tuple[object, dict[str, str]]] = {}
+        self._version = self._processes = self._happened = -1
+        self._slices: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.marked: frozenset[str] | set[str] = frozenset()
         self.judged = Judged(np.zeros(0, dtype=np.uint8), [])
         self.refresh()
@@ -41,9 +43,14 @@ class Rows:
         if self._version != self.live.version:
             self._version = self.live.version
             self._texts.clear()
-        self._texts.pop("user", None)
-        self._texts.pop("job", None)
-        self._texts.pop("xid", None)
+            self._slices = np.array([e.entity.kind is EntityKind.SLICE for e in self.live.entities], dtype=bool)
+        if self._processes != self.live.processes_version:
+            self._processes = self.live.processes_version
+            self._texts.pop("user", None)
+            self._texts.pop("job", None)
+        if self._happened != self.live.happened:
+            self._happened = self.live.happened
+            self._texts.pop("xid", None)
         self.judged = judge(
             self.count(),
             lambda m: (self._column(m).values, self._column(m).states),
@@ -61,6 +68,10 @@ class Rows:
     def count(self) -> int:
         """Rows: cards and slices."""
         return len(self.live.entities)
+
+    def cards(self) -> int:
+        """Rows that are whole cards."""
+        return int(len(self._slices) - self._slices.sum())
 
     def _column(self, metric: str) -> Column:
         if metric not in self._columns:
@@ -85,18 +96,17 @@ class Rows:
     def _make_texts(self, field: str) -> list[str]:
         live = self.live
         if field in ("user", "job"):
-            found: dict[str, set[str]] = {}
-            for name in {e.entity.node for e in live.entities}:
-                for p in live.processes(name):
-                    found.setdefault(p.uuid, set()).add(p.user if field == "user" else p.slurm_job or p.pod)
-            return ["\n".join(sorted(found.get(e.entity.uuid, ()))) for e in live.entities]
+            texts: dict[str, str] = {}
+            for node in live.configured:
+                texts |= self._owners(field, node.name)
+            return [texts.get(e.entity.uuid, "") for e in live.entities]
         if field == "xid":
             codes: dict[str, set[str]] = {}
             for event in live.events:
                 if event.kind == "xid":
                     codes.setdefault(event.uuid, set()).add(str(event.code))
             return ["\n".join(sorted(codes.get(e.entity.uuid, ()))) for e in live.entities]
-        nodes = [n.node for n in live.nodes]
+        nodes = live.configured
         out = []
         for e in live.entities:
             node = nodes[e.node_index]
@@ -115,6 +125,18 @@ class Rows:
                     out.append("")
         return out
 
+    def _owners(self, field: str, node: str) -> dict[str, str]:
+        """Users or jobs by card of a node; worked out anew only when the node told of other processes."""
+        processes = self.live.processes(node)
+        told, texts = self._told.get((field, node), (None, {}))
+        if told is not processes:
+            found: dict[str, set[str]] = {}
+            for p in processes:
+                found.setdefault(p.uuid, set()).add(p.user if field == "user" else p.slurm_job or p.pod)
+            texts = {uuid: "\n".join(sorted(names)) for uuid, names in found.items()}
+            self._told[field, node] = processes, texts
+        return texts
+
     def flag(self, name: str) -> npt.NDArray[np.bool_]:
         """Whether a flag holds a row."""
         conditions = self.judged.conditions
@@ -128,10 +150,12 @@ class Rows:
         if name in ("lost", "stale"):
             held: npt.NDArray[np.bool_] = states == ReadingState[name.upper()]
             return held
+        if name == "marked" and not self.marked:
+            return np.zeros(self.count(), dtype=bool)
         if name == "marked":
             return np.array([e.entity.uuid in self.marked for e in self.live.entities], dtype=bool)
         if name == "slice":
-            return np.array([e.entity.kind is EntityKind.SLICE for e in self.live.entities], dtype=bool)
+            return self._slices
         util = self._column("utilization_gpu")
         fresh = util.states == ReadingState.FRESH
         values = np.nan_to_num(util.values)

@@ -12,6 +12,7 @@ BENCHES = {
     "latency": collector.latency,
     "agent": collector.agent_cost,
     "start": window.start,
+    "paint": window.paint,
     "frames": window.frames,
     "burst": window.burst,
 }

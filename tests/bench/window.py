@@ -85,15 +85,78 @@ def _loop(nodes: int, seconds: float, burst: bool) -> dict[str, Any]:
         out: dict[str, Any] = {"nodes": nodes, "cards": len(console.live.entities)}
         for view in ("map", "table"):
             late.clear()
+            idle = _idle(seconds / 2)
             _turn(QApplication, seconds / 2)
             values = np.array(late)
+            beside = idle.communicate()[0].split()
             out[view] = {f"late_p{q}_ms": round(float(np.percentile(values, q)), 2) for q in (50, 99)}
             out[view]["late_max_ms"] = round(float(values.max()), 2)
+            out[view] |= {
+                f"idle_process_late_{n}_ms": round(float(v), 2) for n, v in zip(("p99", "max"), beside, strict=True)
+            }
             content.run("fleet.toggle")
         timer.stop()
         content.stop()
         frame.close()
     return out
+
+
+def paint(nodes: int = 400, rounds: int = 40) -> dict[str, Any]:
+    """From reading the rings to painted pixels with 3,200 live cards, ms, and how old the median reading is then."""
+    from PySide6.QtWidgets import QApplication, QMainWindow
+
+    from console.ui.early import application
+    from console.ui.window import MainWindow
+
+    application()
+    out: dict[str, Any] = {"nodes": nodes}
+    with fleet(nodes) as console:
+        frame = QMainWindow()
+        frame.resize(1440, 900)
+        content = MainWindow(console, frame)
+        frame.setCentralWidget(content)
+        frame.show()
+        _turn(QApplication, 5.0)
+        for view in ("map", "table"):
+            content.fleet_page.set_view(view)
+            _turn(QApplication, 1.5)
+            took, ages = [], []
+            for _ in range(rounds):
+                _turn(QApplication, 0.25)
+                page = content.fleet_page
+                begun = time.perf_counter()
+                content.context.rows.refresh()
+                page.refresh()
+                (page.map if view == "map" else page.table.viewport()).repaint()
+                took.append(1000.0 * (time.perf_counter() - begun))
+                ages.append(1000.0 * float(np.median(time.monotonic() - console.live.sample_times())))
+            out[view] = {
+                "ring_to_paint_p50_ms": round(float(np.percentile(took, 50)), 1),
+                "ring_to_paint_p99_ms": round(float(np.percentile(took, 99)), 1),
+                "age_when_painted_ms": round(statistics.median(ages)),
+            }
+        content.stop()
+        frame.close()
+    return out
+
+
+_IDLE = """
+import sys, time
+end = time.perf_counter() + float(sys.argv[1])
+late, due = [], time.perf_counter() + 1 / 60
+while time.perf_counter() < end:
+    time.sleep(max(0.0, due - time.perf_counter()))
+    now = time.perf_counter()
+    late.append(1000.0 * max(0.0, now - due))
+    due = now + 1 / 60
+late.sort()
+print(late[int(0.99 * len(late))], late[-1])
+"""
+
+
+def _idle(seconds: float) -> subprocess.Popen[str]:
+    """A heartbeat in a process that does nothing else: what the machine itself costs."""
+    return subprocess.Popen([sys.executable, "-c", _IDLE, str(seconds)], stdout=subprocess.PIPE, text=True)
 
 
 def _turn(app: Any, seconds: float) -> None:

@@ -152,6 +152,41 @@ def test_a_gap_stays_a_gap(make_fleet):
     assert np.isnan(values).tolist() == [False, False, True, False]
 
 
+def test_a_card_that_is_reported_no_more_keeps_its_place_as_lost(make_fleet):
+    fleet = make_fleet(["a"], steady=False)
+    stream = fleet.connect("a")
+    whole = list(stream.entities)
+    del stream.entities[3]
+    fleet.pass_time(5)
+    fleet.connect("a")
+    live = fleet.live
+    assert [e.entity.index for e in live.entities] == list(range(8))
+    assert live.reading("GPU-a-3", "power_draw").state is ReadingState.LOST
+    assert live.reading("GPU-a-4", "power_draw").value == 612.5
+    assert [e.uuid for e in live.events if e.kind == "card_lost"] == ["GPU-a-3"]
+    fleet.feed("a", stream.sample("fast", {"GPU-a-4": {"power_draw": 99.0}}))
+    assert live.reading("GPU-a-3", "power_draw").state is ReadingState.LOST
+    assert live.reading("GPU-a-4", "power_draw").value == 99.0
+    assert np.isnan(live.series("GPU-a-3", "power_draw", 60).v).all()
+    stream.entities = whole
+    fleet.pass_time(5)
+    fleet.connect("a")
+    assert live.reading("GPU-a-3", "power_draw").value == 612.5
+    assert len(live.entities) == 8
+
+
+def test_cards_stay_as_lost_while_the_driver_is_away(make_fleet):
+    fleet = make_fleet(["a"], steady=False)
+    stream = fleet.connect("a")
+    whole, stream.entities, stream.mode = list(stream.entities), [], "none"
+    fleet.feed("a", stream.hello())
+    assert {fleet.live.reading(f"GPU-a-{i}", "power_draw").state for i in range(8)} == {ReadingState.LOST}
+    assert not [e for e in fleet.live.events if e.kind == "card_lost"]
+    stream.entities, stream.mode = whole, "nvml"
+    fleet.connect("a")
+    assert fleet.live.reading("GPU-a-3", "power_draw").value == 612.5
+
+
 def test_reconnecting_keeps_the_ring_and_another_layout_replaces_it(make_fleet):
     fleet = make_fleet(["a"], steady=False)
     stream = fleet.connect("a")
@@ -160,6 +195,10 @@ def test_reconnecting_keeps_the_ring_and_another_layout_replaces_it(make_fleet):
     assert np.isfinite(fleet.live.series("GPU-a-0", "power_draw", 60).v).sum() == 2
     stream.entities = stream.entities[:3]
     version = fleet.live.version
+    fleet.pass_time(5)
+    fleet.connect("a")
+    assert [e.entity.uuid for e in fleet.live.entities] == [f"GPU-a-{i}" for i in range(8)]
+    fleet.collector.forget_gone("a")
     fleet.pass_time(5)
     fleet.connect("a")
     assert [e.entity.uuid for e in fleet.live.entities] == stream.uuids

@@ -308,9 +308,8 @@ class FleetPage(QWidget):
         self.stack.setCurrentWidget(self.empty)
 
     def _show_counts(self, shown: np.ndarray) -> None:
-        entities = self._context.live.entities
-        cards = sum(entities[r].entity.kind is EntityKind.CARD for r in shown)
-        slices = len(shown) - cards
+        slices = int(self._context.rows.flag("slice")[shown].sum())
+        cards = len(shown) - slices
         text = tr("%n cards", cards) + (f", {tr('%n slices', slices)}" if slices else "")
         self._counts.setText(text)
         self.filter.show_counts(self._context.rows.judged.conditions)
@@ -322,7 +321,7 @@ class FleetPage(QWidget):
         add = (tr("Add a node…"), lambda: self._context.asked.emit("node.add"))
         if live.collector and live.collector != "starting":
             self.empty.show_text(tr("No live readings"), live.collector)
-        elif not live.nodes and not live.collector:
+        elif not live.configured and not live.collector:
             self.empty.show_text(
                 tr("No nodes yet"),
                 tr("Cards appear here, one cell each, as soon as a node is in the fleet. Add one by hand, or make a "

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QFocusEvent, QIcon, QImage, QPainter
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QTimer
+from PySide6.QtGui import QBrush, QColor, QFocusEvent, QIcon
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from console.fleet.condition import Condition
 from console.fleet.metrics import CARD_METRIC
 from console.fleet.model import EntityKind
 from console.fleet.show import DASH, number, plain
 from console.fleet.state import ReadingState
+from console.ui.fleet.cells import SPARK_W, CellPainter, SparkPainter
 from console.ui.icons import condition_icon
 from console.ui.marks import condition_colour, condition_word
 from console.ui.parts import age_text, state_word
-from console.ui.plots import sparks
 from console.ui.rows import Rows
 from console.ui.text import left_to_right, tip, tr
 from console.ui.theme import Theme
 
 _Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
-SPARK_W, SPARK_H, SPARK_SAMPLES = 90, 18, 60
 ROW_H = 26
+STEP_ROWS, STEP_MS = 8, 17
+_FRESH = ReadingState.FRESH
+_STATES = {int(s): s for s in ReadingState}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,17 @@ def columns() -> list[TableColumn]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class TableCell:
+    """A cell as painted. `condition` is set in the column that shows it as a shape."""
+
+    text: str
+    colour: QColor | None
+    is_number: bool
+    is_hatched: bool
+    condition: Condition | None
+
+
 class CardTable(QAbstractTableModel):
     """Cards and slices; `arrange` filters, sorts and shows new numbers."""
 
@@ -76,9 +90,26 @@ class CardTable(QAbstractTableModel):
         self._shown: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._version = -1
         self._icons: dict[Condition, QIcon] = {}
+        self._cells: dict[tuple[int, int], TableCell] = {}
         self.turn = 0
         """Grows with every new set of numbers, so that a painter knows when its pictures are old."""
         self.dress()
+
+    def cell(self, place: int, at: int) -> TableCell:
+        """What a painter needs to know of a cell, worked out once a turn."""
+        found = self._cells.get((place, at))
+        if found is None:
+            row, column = int(self._order[place]), self.columns[at]
+            condition = self._rows.condition(row) if column.field == "condition" else None
+            is_hatched = bool(column.metric) and not self._is_fresh(row, column)
+            colour = None if column.metric and not is_hatched else self._colour(row, column)
+            found = TableCell(self._text(row, column), colour, column.is_number, is_hatched, condition)
+            self._cells[place, at] = found
+        return found
+
+    def _new_turn(self) -> None:
+        self.turn += 1
+        self._cells.clear()
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
@@ -89,12 +120,12 @@ class CardTable(QAbstractTableModel):
         """Take over another theme."""
         self._icons = {c: condition_icon(c) for c in Condition}
         self._hatch = QBrush(QColor(Theme.now.line), Qt.BrushStyle.BDiagPattern)
-        self.turn += 1
+        self._new_turn()
 
     def arrange(self, shown: npt.NDArray[np.intp]) -> None:
         """Show these rows of the fleet, sorted."""
         self._shown = shown
-        self.turn += 1
+        self._new_turn()
         order = self._sorted(shown)
         if len(order) != len(self._order) or self._version != self._rows.live.version:
             self.beginResetModel()
@@ -195,17 +226,17 @@ class CardTable(QAbstractTableModel):
         return None
 
     def _is_fresh(self, row: int, column: TableColumn) -> bool:
-        return bool(self._rows.column(column.metric)[1][row] == ReadingState.FRESH)
+        return bool(self._rows.column(column.metric)[1][row] == _FRESH)
 
     def _text(self, row: int, column: TableColumn) -> str:
         entity = self._rows.live.entities[row].entity
         if column.metric:
             values, states, _ = self._rows.column(column.metric)
-            state = ReadingState(int(states[row]))
-            if state not in (ReadingState.FRESH, ReadingState.STALE):
+            state = _STATES[int(states[row])]
+            if state is not _FRESH and state is not ReadingState.STALE:
                 return DASH if state is ReadingState.NONE else state_word(state)
             text = number(float(values[row]), _unit(column.metric))
-            return left_to_right(text if state is ReadingState.FRESH else f"{text} {state_word(state)}")
+            return left_to_right(text if state is _FRESH else f"{text} {state_word(state)}")
         match column.field:
             case "condition":
                 return condition_word(self._rows.condition(row))
@@ -246,42 +277,30 @@ def _unit(metric: str) -> str:
     return "%" if metric == "mem" else CARD_METRIC[metric].unit
 
 
-class SparkPainter(QStyledItemDelegate):
-    """Draws the column of small curves, all that are visible from one image a turn."""
-
-    def __init__(self, model: CardTable, rows: Rows, table: QTableView) -> None:
-        super().__init__(table)
-        self._model = model
-        self._rows = rows
-        self._table = table
-        self._turn = -1
-        self._picture = QImage()
-        self._places: dict[int, int] = {}
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        super().paint(painter, option, index)
-        row = self._model.row_at(index.row())
-        if self._turn != self._model.turn or row not in self._places:
-            self._raster(index.row())
-        place = self._places.get(row)
-        if place is not None:
-            box: QRect = option.rect
-            at = QRect(0, 0, SPARK_W, SPARK_H)
-            at.moveCenter(box.center())
-            painter.drawImage(at, self._picture, QRect(0, place * SPARK_H, SPARK_W, SPARK_H))
-
-    def _raster(self, asked: int) -> None:
-        first, last = self._table.rowAt(0), self._table.rowAt(self._table.viewport().height() - 1)
-        last = last if last >= 0 else self._model.rowCount() - 1
-        rows = self._model.order[min(max(first, 0), asked) : max(last, asked) + 1]
-        values = self._rows.live.sparks(rows, "utilization_gpu", SPARK_SAMPLES)
-        self._picture = sparks.image(sparks.raster(values, 0.0, 100.0, SPARK_W, SPARK_H, Theme.now.curves[0]))
-        self._places = {int(row): place for place, row in enumerate(rows)}
-        self._turn = self._model.turn
-
-
 class CardView(QTableView):
-    """A table that does not take a row for itself when it gets the focus: what is selected stays selected."""
+    """A table that shows new numbers some rows at a time, so that no turn of the event loop is long.
+
+    It does not take a row for itself when it gets the focus: what is selected stays selected.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(STEP_MS)
+        self._timer.timeout.connect(self._step)
+
+    def dataChanged(self, _first: _Index, _last: _Index, _roles: Sequence[int] = ()) -> None:
+        self._due = 0
+        self._step()
+        self._timer.start()
+
+    def _step(self) -> None:
+        height = STEP_ROWS * ROW_H
+        self.viewport().update(0, self._due, self.viewport().width(), height)
+        self._due += height
+        if self._due >= self.viewport().height():
+            self._timer.stop()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         was = self.selectionModel().blockSignals(True)
@@ -298,7 +317,7 @@ def make_table(model: CardTable, rows: Rows) -> CardView:
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setShowGrid(False)
     table.setWordWrap(False)
-    table.setIconSize(QSize(12, 12))
+    table.setItemDelegate(CellPainter(model, table))
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(ROW_H)
     header = table.horizontalHeader()
