@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from console import logs
 from console.fleet.model import Fleet, Node
 from console.remote.links import Links, SshOptions
 from console.telemetry.collector import Collector
@@ -130,7 +131,7 @@ class CollectorServer:
 
 def main() -> int:
     """Entry of the collector process."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s collector %(levelname)s %(name)s: %(message)s")
+    logs.configure("collector")
     requests, messages = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     sys.stdout = sys.stderr  # a stray print must not break the frames
     code = CollectorServer(requests, messages).serve()

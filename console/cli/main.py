@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import logging
 import os
 import signal
 import sys
@@ -12,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from console import __version__
+from console import __version__, logs
 from console.app import Config, Console, ConsoleError, Demo
 from console.cli import output
 from console.cli.demo import run_demo
 from console.commands import registry
 from console.fleet.fleetfile import FleetError
+from console.fleet.state import Problem, ProblemCode
 from console.registry import Command, Face, Parameter
 from console.remote.errors import LinkProblem
 
@@ -77,7 +77,7 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> Non
 
 def main(arguments: list[str], window: Callable[[Config], int], pictures: Callable[[Config, Path], int]) -> int:
     """Run a command line; `window` and `pictures` open what knows Qt."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     options = build_parser().parse_args(arguments)
     given = {k: getattr(options, k) for k in ("fleet", "data") if hasattr(options, k)}
     config = Config(**given)
@@ -97,6 +97,8 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
         return FAILED
     except LinkProblem as exc:
         found = exc.problem
+        if options.verb == "fleet" and _accepts_key(found, options, as_json):
+            return main([*arguments, "--fingerprint", found.facts["fingerprint"]], window, pictures)
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
@@ -105,6 +107,16 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
         return FAILED
     except KeyboardInterrupt:
         return DONE
+
+
+def _accepts_key(found: Problem, options: argparse.Namespace, as_json: bool) -> bool:
+    """Ask at a terminal whether an unknown key is the node's; never where nobody can answer."""
+    is_asked = found.code is ProblemCode.KEY_UNKNOWN and getattr(options, "fingerprint", "") is None and not as_json
+    if not is_asked or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    output.complain(f"{found.what}\n{found.facts.get('key_type', 'key')} {found.facts['fingerprint']}")
+    output.complain("Compare it with the node's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    return output.ask("Record this key? Type yes: ") == "yes"
 
 
 def _run(command: Command, config: Config, options: argparse.Namespace, as_json: bool) -> int:

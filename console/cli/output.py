@@ -39,6 +39,13 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
+def ask(question: str) -> str:
+    """A line typed by the person at the terminal, lower case; "" at the end of input."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower()
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows under a header, columns as wide as they must be."""
     cells = [list(header), *([plain(c, 120) for c in row] for row in rows)]

@@ -23,6 +23,7 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from console import logs
 from console.demo.fleet import plan_fleet
 from console.demo.server import USER, DemoNode, DemoServers
 from console.demo.simulation.node import SimulatedNode
@@ -141,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as exc:
         return int(exc.code or 0)
     _allow_sockets(options.nodes)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s demo %(levelname)s %(name)s: %(message)s")
+    logs.configure("demo")
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

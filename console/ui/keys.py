@@ -14,8 +14,6 @@ from console.registry import Command, Face
 ALIASES: dict[str, tuple[str, ...]] = {
     "palette.open": (":",),
     "go.in": ("Enter",),
-    "go.back": ("Alt+Left",),
-    "go.forward": ("Alt+Right",),
 }
 """Second keys: what other programs taught, and the keypad."""
 
@@ -51,6 +49,6 @@ def bind_digits(frame: QWidget, pressed: Callable[[int], None]) -> list[QShortcu
 
 
 def key_text(command: Command) -> str:
-    """The keys of a command for a person: "[  or  Alt+Left"."""
+    """The keys of a command for a person: "Ctrl+K  :"."""
     keys = [k for k in (command.key, *ALIASES.get(command.id, ())) if k and k != "Enter"]
     return "  ".join(keys)

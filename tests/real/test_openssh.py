@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -145,6 +146,28 @@ def test_an_unknown_key_is_never_accepted_until_it_is_trusted(lab):
     console.live.send(Trust("gpu01", shown))
     wait(console, all_live)
     assert lab.known.read_text() == server.host_line
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_trust_asks_at_a_terminal_and_records_only_after_yes(lab, answer):
+    server = lab.server("a", known=False)
+    path = lab.fleet({"gpu01": server})
+    ours, theirs = pty.openpty()
+    told = subprocess.Popen(
+        [sys.executable, "-m", "console", "fleet", "trust", "gpu01", "--fleet", str(path)],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    os.close(theirs)
+    seen = ""
+    while "Type yes" not in seen:
+        seen += os.read(ours, 4096).decode()
+    assert "SHA256:" in seen
+    assert lab.known.read_text() == ""
+    os.write(ours, answer.encode() + b"\n")
+    assert told.wait(20) == (0 if answer == "yes" else 1)
+    told.stdout.close()
+    os.close(ours)
+    assert lab.known.read_text() == (server.host_line if answer == "yes" else "")
 
 
 def test_a_changed_key_is_refused_with_both_fingerprints(lab):
@@ -295,6 +318,40 @@ def test_keys_are_renewed_again_and_again_without_a_pause(lab):
     counters = console.live.nodes[0].counters
     assert (counters.reconnects, counters.missed, counters.dropped) == (0, 0, {})
     assert (server.folder / "log").read_text().count("SSH2_MSG_NEWKEYS received") >= 4
+
+
+_FLOOD = """#!{python}
+import json, sys, time
+begun, n = time.monotonic(), 0
+def put(tag, **fields):
+    global n
+    fields.update(t=tag, n=n, w=time.time(), m=time.monotonic())
+    sys.stdout.write('{{"t":"%s",' % tag + json.dumps(fields)[1:] + "\\n")
+    n += 1
+put("hello", v=1, mode="none", reason="", boot_id="b", period={{"fast": 1.0, "medium": 5.0, "slow": 30.0}},
+    columns={{}}, host_columns={{}}, entities=[], versions={{}}, host={{}})
+for i in range({lines}):
+    put("event", kind="note", uuid="", at=time.time(), source="agent", text="x" * 4000, code=None)
+put("bye", reason="done")
+sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+def test_many_windows_full_of_bytes_arrive_whole_and_in_order(lab):
+    # OpenSSH grants 2 MiB at a time, paramiko less: without acknowledgement a stream stops for ever at its window.
+    server = lab.server("a")
+    lines = 2000
+    flood = lab.folder / "flood"
+    flood.write_text(_FLOOD.format(python=NODE_PYTHON, lines=lines))
+    flood.chmod(0o755)
+    path = lab.fleet({"gpu01": server})
+    path.write_text(path.read_text().replace(f'python = "{NODE_PYTHON}"', f'python = "{flood}"'))
+    console = lab.console(path)
+    wait(console, lambda live: bool(live.nodes) and live.nodes[0].counters.bytes > 8_000_000, 30)
+    counters = console.live.nodes[0].counters
+    assert counters.lines == lines + 2
+    assert (counters.missed, counters.dropped, counters.reconnects) == (0, {}, 0)
 
 
 def test_a_restarted_server_is_found_again(lab):

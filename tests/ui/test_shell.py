@@ -60,10 +60,10 @@ def test_keys_move_through_history_and_keep_what_was_selected(window, qtbot):
     window.context.select("GPU-gpu02-3")
     window.run("go.in")
     assert window.place == Place("card", "GPU-gpu02-3")
-    qtbot.keyClick(window.frame, Qt.Key.Key_BracketLeft)
+    qtbot.keyClick(window.frame, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     assert window.place == Place("fleet")
     assert window.context.selection == "GPU-gpu02-3"
-    qtbot.keyClick(window.frame, Qt.Key.Key_BracketRight)
+    qtbot.keyClick(window.frame, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
     assert window.place.page == "card"
     qtbot.keyClick(window.frame, Qt.Key.Key_Minus)
     assert window.place.page == "fleet"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
@@ -21,6 +21,14 @@ from console.ui.text import PlainLabel, tr
 _SHAPES = {"ok": "●", "warn": "▲", "fail": "◆", "unknown": "○"}
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The end of writing `node` to the fleet file; `failure` says why it was not."""
+
+    node: Node
+    failure: str = ""
+
+
 class AddNodeDialog(QDialog):
     """Fields of a node, with a live check."""
 
@@ -29,7 +37,7 @@ class AddNodeDialog(QDialog):
         self.setWindowTitle(tr("Add a node"))
         self.setMinimumSize(720, 520)
         self._context = context
-        self._found: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[Check | Written | None] = queue.SimpleQueue()
         self._rows: list[list[str]] = []
         self._fields = {k: QLineEdit() for k in ("name", "host", "user", "port", "identity", "rack", "region")}
         hints = {
@@ -120,6 +128,9 @@ class AddNodeDialog(QDialog):
     def _drain(self) -> None:
         while not self._found.empty():
             found = self._found.get()
+            if isinstance(found, Written):
+                self._saved(found)
+                return
             if found is None:
                 self._timer.stop()
                 self.check_button.setEnabled(True)
@@ -134,19 +145,25 @@ class AddNodeDialog(QDialog):
         if node is None:
             return
         path = Path(self._context.console.fleet.path)
-        failure: list[str] = []
+        self.save_button.setEnabled(False)
 
         def work() -> None:
             try:
                 append_node(path, node)
             except (FleetError, OSError) as exc:
-                failure.append(str(exc))
+                self._found.put(Written(node, str(exc)))
+            else:
+                self._found.put(Written(node))
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        thread.join(5.0)
-        if failure:
-            self._error.set_foreign(failure[0], 400)
+        threading.Thread(target=work, name="save", daemon=True).start()
+        self._timer.start(30)
+
+    def _saved(self, written: Written) -> None:
+        if self.check_button.isEnabled():
+            self._timer.stop()
+        self.save_button.setEnabled(True)
+        if written.failure:
+            self._error.set_foreign(written.failure, 400)
             return
-        self._context.live.send(AddNode(node))
+        self._context.live.send(AddNode(written.node))
         self.accept()
