@@ -248,7 +248,7 @@ class CardTable(QAbstractTableModel):
             case "spark":
                 return ""
             case _:
-                return plain(self._rows.texts(column.field)[row].replace("\n", ", "))
+                return plain(self._rows.text(column.field, row).replace("\n", ", "))
 
     def _describe(self, row: int, column: TableColumn) -> str:
         rows = self._rows
