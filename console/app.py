@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -52,11 +52,18 @@ class Config:
         fleet: the fleet file; None means the default one, and the demo where that does not exist.
         data: folder of local data.
         demo: run this demo instead of a fleet file.
+        record: write history while connected.
     """
 
     fleet: Path | None = None
     data: Path = Path(_DIRS.user_data_dir)
     demo: Demo | None = None
+    record: bool = False
+
+    @property
+    def history_folder(self) -> Path:
+        """Where history lies; a demo's apart, so that simulated readings never stand beside real ones."""
+        return self.data / "demo" if self.demo is not None else self.data
 
     @property
     def fleet_path(self) -> Path:
@@ -66,7 +73,7 @@ class Config:
     def or_demo(self) -> Config:
         """This configuration, with the demo where no fleet is configured."""
         if self.demo is None and self.fleet is None and not self.fleet_path.exists():
-            return Config(self.fleet, self.data, Demo())
+            return replace(self, demo=Demo())
         return self
 
 
@@ -150,7 +157,8 @@ class Console:
             self.read()
             if told is not None:
                 told(f"connecting to {len(self.fleet.nodes)} nodes")
-            self._collector = CollectorProcess(self.fleet, own_command(COLLECTOR)).start()
+            history = str(self.config.history_folder) if self.config.record else ""
+            self._collector = CollectorProcess(self.fleet, own_command(COLLECTOR), history=history).start()
         except BaseException:
             self.close()
             raise

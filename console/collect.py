@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from console import logs
 from console.fleet.model import Fleet, Node
@@ -35,6 +35,9 @@ from console.telemetry.messages import (
     request_decoder,
 )
 from console.telemetry.segments import SegmentFolder
+
+if TYPE_CHECKING:
+    from console.record import RecordingTape
 
 _log = logging.getLogger(__name__)
 TICK_S = 0.25
@@ -61,7 +64,9 @@ class CollectorServer:
             _log.error("the first request must be Start, not %s", type(start).__name__)
             return 2
         self._fleet = start.fleet
-        self._collector = Collector(SegmentFolder(Path(start.folder)), self._wake.set, len(start.fleet.nodes))
+        tape = _tape(start.history)
+        folder = SegmentFolder(Path(start.folder))
+        self._collector = Collector(folder, self._wake.set, len(start.fleet.nodes), tape=tape)
         self._links = Links(start.fleet, self._collector, SshOptions(**start.ssh))
         self._send([Ready(os.getpid())])
         writer = threading.Thread(target=self._write, name="messages", daemon=True)
@@ -69,12 +74,16 @@ class CollectorServer:
         writer.start()
         ticker.start()
         self._collector.begin(start.fleet, self._links)
+        if tape is not None:
+            tape.start(self._collector)
         try:
             self._read()
         finally:
             self._end.set()
             self._wake.set()
             self._links.close()
+            if tape is not None:
+                tape.close()
         return 0
 
     def _read(self) -> None:
@@ -127,6 +136,15 @@ class CollectorServer:
         if messages:
             self._messages.write(b"".join(pack(m) for m in messages))
             self._messages.flush()
+
+
+def _tape(folder: str) -> RecordingTape | None:
+    if not folder:
+        return None
+    # Imported only by those who record: SQLite's packages cost a seventh of a second.
+    from console.record import RecordingTape
+
+    return RecordingTape(Path(folder))
 
 
 def main() -> int:

@@ -25,10 +25,12 @@ from console.telemetry.messages import (
     NodeLayout,
     NodeProcesses,
     NodeSlot,
+    pack_json,
 )
 from console.telemetry.rings import BlockPlace, Board
 from console.telemetry.segments import SegmentFolder
 from console.telemetry.storage import Outbox, Storage
+from console.telemetry.tape import Tape
 from console.telemetry.wire import WIRE_VERSION, Bye, Detail, Hello, Line, Processes, WireEvent, WireProcess
 
 _log = logging.getLogger(__name__)
@@ -75,7 +77,9 @@ class Collector:
         nodes: int = 16,
         mono: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        tape: Tape | None = None,
     ) -> None:
+        self._tape = tape
         self._wake = wake
         self._mono = mono
         self._wall = wall
@@ -115,7 +119,7 @@ class Collector:
             if self._storage.reserve_node(slot):
                 self._outbox.put_state("board", "", self._storage.board_place)
             self._storage.board.clear_node(slot)
-            state = _NodeState(node, slot, Feed(node.name, self._line), since=self._mono())
+            state = _NodeState(node, slot, Feed(node.name, self._line, self._tape), since=self._mono())
             self._nodes[node.name] = state
             self._outbox.put_state("slot", node.name, NodeSlot(node, slot))
         self._tell_link(state)
@@ -240,6 +244,7 @@ class Collector:
 
     def _tell_link(self, entry: _NodeState) -> None:
         change = LinkChange(entry.node.name, entry.link, entry.problem, entry.since, max(0, entry.reconnects))
+        self._note("link", entry.node.name, change)
         self._put("link", entry.node.name, change)
 
     # What the streams say
@@ -256,8 +261,11 @@ class Collector:
                 self._hello(entry, line)
             case Processes():
                 found = [_process(p) for p in line.p]
-                self._put("procs", feed.name, NodeProcesses(feed.name, found, dict(line.q)))
+                message = NodeProcesses(feed.name, found, dict(line.q))
+                self._note("procs", feed.name, message)
+                self._put("procs", feed.name, message)
             case Detail():
+                self._note("detail", feed.name, NodeDetail(feed.name, line))
                 self._put("detail", feed.name, NodeDetail(feed.name, line))
             case WireEvent():
                 self._event(entry, line.uuid, line.kind[:32], line.code, line.source, line.text[:4096], line.at)
@@ -296,6 +304,7 @@ class Collector:
                 entry.place,
             )
             self._outbox.put_state("layout", entry.node.name, layout)
+        self._note("hello", entry.node.name, layout)
         standing = None if whole else _claimed(entry.node, self._owner.get(foreign[0], "?"), foreign[0])
         self._set_link(entry, LinkState.LIVE, standing)
         self._send_focus(entry)
@@ -367,8 +376,25 @@ class Collector:
         self, entry: _NodeState, uuid: str, kind: str, code: int | None, source: str, text: str, at: float
     ) -> None:
         event = NodeEvent(entry.node.name, uuid, at, self._wall(), kind, code, source, text)
+        if self._tape is not None:
+            self._tape.happened(event)
         with self._lock:
             self._outbox.put_event(Happened(event, self._outbox.lost))
+
+    def tell(self, event: NodeEvent) -> None:
+        """Tell the window of an event that somebody else found (a recorder's counters)."""
+        with self._lock:
+            self._outbox.put_event(Happened(event, self._outbox.lost))
+        self._wake()
+
+    def announce(self, message: Message) -> None:
+        """Tell the window something of the whole collector; of each kind only the newest counts."""
+        self._put(type(message).__name__, "", message)
+        self._wake()
+
+    def _note(self, kind: str, node: str, message: Message) -> None:
+        if self._tape is not None:
+            self._tape.stated(node, kind, pack_json(message))
 
     def _put(self, kind: str, name: str, message: Message) -> None:
         with self._lock:

@@ -24,6 +24,7 @@ from console.telemetry.messages import (
     NodeProcesses,
     NodeSlot,
     Ready,
+    Recording,
     Request,
 )
 from console.telemetry.readings import Changes, EntityRow, LinkCounters, NodeRow
@@ -72,6 +73,7 @@ class Directory:
         events: the newest MAX_EVENTS, oldest first.
         collector: "" while the collector runs, else what is wrong with it.
         collector_pid: its process id, once known.
+        recording: whether history is written: ("on", "off", "busy" or "failed", where or why).
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Directory:
         self.events: collections.deque[NodeEvent] = collections.deque(maxlen=MAX_EVENTS)
         self.collector = "starting"
         self.collector_pid: int | None = None
+        self.recording: tuple[str, str] = ("off", "")
 
     # Incoming
 
@@ -134,6 +137,8 @@ class Directory:
             case Ready(pid):
                 self.collector, self.collector_pid = "", pid
                 changes.collector = ""
+            case Recording(state, text):
+                self.recording = (state, text)
             case BoardPlace():
                 self._attach_board(message)
                 changes.directory = True

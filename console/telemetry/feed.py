@@ -23,6 +23,7 @@ from console.telemetry.rings import (
     Board,
     RingBlock,
 )
+from console.telemetry.tape import Sampled, Tape
 from console.telemetry.wire import FrameError, Hello, Line, LineSplitter, Sample, decode
 
 _log = logging.getLogger(__name__)
@@ -114,8 +115,9 @@ class Feed:
         counts: refused lines and values, by kind.
     """
 
-    def __init__(self, name: str, on_line: Callable[[Feed, Line, Stamp], None]) -> None:
+    def __init__(self, name: str, on_line: Callable[[Feed, Line, Stamp], None], tape: Tape | None = None) -> None:
         self.name = name
+        self._tape = tape
         self.place: Place | None = None
         self.counts = FeedCounts()
         self.hello: Hello | None = None
@@ -166,7 +168,7 @@ class Feed:
         if isinstance(frame, Hello):
             self._awaiting_hello = False
         elif isinstance(frame, Sample):
-            self._write(frame, stamp.at, board())
+            self._write(frame, stamp, board())
         self._on_line(self, frame, stamp)
         if self.place is not None:
             self._write_counters(board(), stamp, now_mono)
@@ -204,11 +206,11 @@ class Feed:
             self.missed,
         )
 
-    def _write(self, sample: Sample, at: float, board: Board) -> None:
-        place = self.place
+    def _write(self, sample: Sample, stamp: Stamp, board: Board) -> None:
+        place, at = self.place, stamp.at
         if place is None or not place.uuids:
             # A node whose driver went away has nothing to say of its cards; they stay lost.
-            self._write_host(sample, at, board)
+            self._write_host(sample, stamp, board)
             return
         tier = _TIER[sample.k]
         plan = self._cards[tier]
@@ -217,13 +219,19 @@ class Feed:
         if not self._fits(sample, index, plan.width, entities):
             return
         values, states = self._checked(sample.c, sample.q, plan)
+        if self._tape is not None and len(index):
+            places = None if sample.i is None else tuple(sample.i)
+            ring = None if plan.whole is not None else plan.ring
+            self._tape.sampled(
+                Sampled(self.name, place.uuids, tier, at, stamp.clock_offset_s, values, states, places, ring)
+            )
         if plan.whole is not None and sample.i is None and not place.gone:
             rows = slice(place.row, place.row + entities)
             board.values[rows, plan.whole] = values
             board.states[rows, plan.whole] = states
             board.times[rows, _TIER_NUMBER[tier]] = at
             place.block.cards[tier].append(at, values.ravel(), _FRESH if isinstance(states, int) else states.ravel())
-            self._write_host(sample, at, board)
+            self._write_host(sample, stamp, board)
             return
         columns = len(CARD_TIER_COLUMNS[tier])
         row_values = np.full((entities + place.gone, columns), np.nan)
@@ -238,7 +246,7 @@ class Feed:
             board.values[cells], board.states[cells] = values, states
             board.times[board_rows, _TIER_NUMBER[tier]] = at
         place.block.cards[tier].append(at, row_values.ravel(), row_states.ravel())
-        self._write_host(sample, at, board)
+        self._write_host(sample, stamp, board)
 
     def _fits(self, sample: Sample, index: Sequence[int], width: int, entities: int) -> bool:
         shape_ok = len(sample.c) == len(index) and all(len(row) == width for row in sample.c)
@@ -278,8 +286,8 @@ class Feed:
         values[states != _FRESH] = np.nan
         return values, states
 
-    def _write_host(self, sample: Sample, at: float, board: Board) -> None:
-        place = self.place
+    def _write_host(self, sample: Sample, stamp: Stamp, board: Board) -> None:
+        place, at = self.place, stamp.at
         if sample.h is None or place is None or sample.k == "medium":
             return
         tier = _TIER[sample.k]
@@ -288,6 +296,9 @@ class Feed:
             self.counts.add("shape", f"host values of a {sample.k} sample that do not fit the hello")
             return
         values, states = self._checked([sample.h], None if sample.hq is None else [sample.hq], plan)
+        if self._tape is not None:
+            ring = None if plan.whole is not None else plan.ring
+            self._tape.sampled(Sampled(self.name, (), tier, at, stamp.clock_offset_s, values, states, None, ring))
         columns = len(HOST_TIER_COLUMNS[tier])
         row_values = np.full(columns, np.nan)
         row_states = np.zeros(columns, dtype=np.uint8)

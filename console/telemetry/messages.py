@@ -91,15 +91,37 @@ class Dropped(msgspec.Struct, frozen=True, tag="dropped"):
     newest: str
 
 
-Message = Ready | BoardPlace | NodeSlot | NodeLayout | LinkChange | NodeProcesses | NodeDetail | Happened | Dropped
+class Recording(msgspec.Struct, frozen=True, tag="recording"):
+    """Whether history is written: state "on", "off" (not asked for) or "failed", and why."""
+
+    state: str
+    text: str = ""
+
+
+Message = (
+    Ready
+    | BoardPlace
+    | NodeSlot
+    | NodeLayout
+    | LinkChange
+    | NodeProcesses
+    | NodeDetail
+    | Happened
+    | Dropped
+    | Recording
+)
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """The first request: the fleet to watch, where live data goes, and the workstation's SSH options."""
+    """The first request: the fleet to watch, where live data goes, and the workstation's SSH options.
+
+    `history` is the folder to record into; "" records nothing.
+    """
 
     fleet: Fleet
     folder: str
     ssh: dict[str, Any] = {}
+    history: str = ""
 
 
 class Focus(msgspec.Struct, frozen=True, tag="focus"):
@@ -160,6 +182,23 @@ def pack(message: Message | Request) -> bytes:
     """The frame of one message, its length in front."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
+
+
+_json_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def pack_json(message: Message) -> bytes:
+    """One message as JSON, for a store that must be read years later."""
+    return msgspec.json.encode(message)
+
+
+def unpack_json(data: bytes) -> Message:
+    """The message of `pack_json`.
+
+    Raises:
+        ValueError: damaged, or of a kind that this version does not know.
+    """
+    return _json_decoder.decode(data)
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:

@@ -48,8 +48,11 @@ class CollectorProcess:
         live: the reader for this process; `live.send` comes back here.
     """
 
-    def __init__(self, fleet: Fleet, command: Sequence[str], ssh: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, command: Sequence[str], ssh: dict[str, Any] | None = None, history: str = ""
+    ) -> None:
         self._fleet = fleet
+        self._history = history
         self._command = list(command)
         self._ssh = ssh or {}
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -126,7 +129,7 @@ class CollectorProcess:
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         with self._lock:
-            first: list[Request] = [Start(self._fleet, str(self._folder.path), self._ssh), self._focus]
+            first: list[Request] = [Start(self._fleet, str(self._folder.path), self._ssh, self._history), self._focus]
             first += [Passphrase(identity, secret) for identity, secret in self._secrets.items()]
         self._send_now(self._process, first)
 

@@ -1,0 +1,357 @@
+"""Reading telemetry.sqlite: series at full resolution or by the point, the fleet at a moment, averages, events.
+
+A reader sees what the last flush wrote, while the writer goes on. It blocks on the disk: never on the Qt thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from console.fleet.model import NodeEvent
+from console.fleet.state import ReadingState
+from console.history.blocks import unpack_block, unpack_column
+from console.history.codec import CodecError, decode_times
+from console.history.errors import HistoryError, explained
+from console.history.minutes import BLOCK_MINUTES
+from console.history.schema import FILE, connect
+from console.history.store import column_id, tier_metrics
+from console.history.wide import unpack_wide
+
+F8 = npt.NDArray[np.float64]
+U1 = npt.NDArray[np.uint8]
+
+HOUR_US = 3_600_000_000
+LATE_US = 120_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A series cut into buckets of `step_s`; `t` is each bucket's start (unix seconds). NaN where nothing was fresh."""
+
+    t: F8
+    mean: F8
+    low: F8
+    high: F8
+    step_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entity as recorded."""
+
+    id: int
+    uuid: str
+    node: str
+    kind: str
+    place: int
+    name: str
+    parent: str
+
+
+class Reader:
+    """One connection for one thread at a time.
+
+    Raises, from every method:
+        HistoryError: the file cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder's file.
+
+        Raises:
+            HistoryError: there is none, or not one that this version reads.
+        """
+        self.path = folder / FILE
+        connection = connect(self.path, writes=False).conn
+        assert connection is not None
+        self._connection: sqlite3.Connection = connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        """All rows of a query."""
+        try:
+            return list(self._connection.execute(query, values))
+        except sqlite3.Error as exc:
+            raise HistoryError(explained(exc, self.path)) from exc
+
+    # What there is
+
+    def metric(self, scope: str, name: str) -> tuple[int, str, str]:
+        """(id, tier, unit) of a metric.
+
+        Raises:
+            KeyError: it was never recorded.
+        """
+        found = self.rows("SELECT id, tier, unit FROM metrics WHERE scope = ? AND name = ?", (scope, name))
+        if not found:
+            raise KeyError(name)
+        return found[0][0], found[0][1], found[0][2]
+
+    def entities(self) -> dict[int, Seen]:
+        """Everything that was ever recorded, by id."""
+        query = (
+            "SELECT e.id, e.uuid, n.name, e.kind, e.place, e.name, e.parent FROM entities e "
+            "JOIN nodes n ON n.id = e.node_id"
+        )
+        return {r[0]: Seen(*r) for r in self.rows(query)}
+
+    def entity(self, uuid: str) -> Seen | None:
+        """A card, slice or host ("host:NAME") by its UUID."""
+        query = (
+            "SELECT e.id, e.uuid, n.name, e.kind, e.place, e.name, e.parent FROM entities e "
+            "JOIN nodes n ON n.id = e.node_id WHERE e.uuid = ?"
+        )
+        found = self.rows(query, (uuid,))
+        return Seen(*found[0]) if found else None
+
+    def span(self) -> tuple[float, float] | None:
+        """(first, last) unix second of which there is anything."""
+        low, high = self.rows(
+            "SELECT min(at), max(at) FROM (SELECT min(minute) * 60.0 AS at FROM minute_sizes "
+            "UNION ALL SELECT min(from_us) / 1e6 FROM chunks UNION ALL SELECT max(to_us) / 1e6 FROM chunks "
+            "UNION ALL SELECT min(from_us) / 1e6 FROM recent UNION ALL SELECT max(to_us) / 1e6 FROM recent)"
+        )[0]
+        return None if low is None else (float(low), float(high))
+
+    # Seconds
+
+    def seconds(self, uuid: str, metric: str, since_s: float, until_s: float) -> tuple[F8, F8, U1]:
+        """(unix seconds, values with NaN where not fresh, states) at full resolution, oldest first.
+
+        Raises:
+            KeyError: no such entity or metric was recorded.
+        """
+        seen = self.entity(uuid)
+        if seen is None:
+            raise KeyError(uuid)
+        scope = "host" if seen.kind == "host" else "card"
+        number, tier, _ = self.metric(scope, metric)
+        low, high = int(since_s * 1e6), int(until_s * 1e6)
+        node = self.rows("SELECT node_id FROM entities WHERE id = ?", (seen.id,))[0][0]
+        parts = [
+            *self._sealed(node, tier, scope, seen.id, number, low, high),
+            *self._unsealed(node, tier, scope, seen.id, metric, low, high),
+        ]
+        if not parts:
+            return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.uint8)
+        times = np.concatenate([p[0] for p in parts]) / 1000.0
+        values, states = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+        keep = (states != int(ReadingState.NONE)) & (times >= since_s) & (times <= until_s)
+        times, values, states = times[keep], values[keep], states[keep]
+        if len(times) > 1 and (np.diff(times) < 0).any():
+            order = np.argsort(times, kind="stable")
+            times, values, states = times[order], values[order], states[order]
+        return times, values, states
+
+    def _sealed(
+        self, node: int, tier: str, scope: str, entity: int, metric: int, low: int, high: int
+    ) -> list[tuple[npt.NDArray[np.int64], F8, U1]]:
+        out = []
+        # A chunk spans an hour and what its last flush held, so none that began earlier can reach in.
+        for chunk, rows, entities, times in self.rows(
+            "SELECT id, rows, entities, times FROM chunks WHERE node_id = ? AND tier = ? AND scope = ? "
+            "AND from_us BETWEEN ? AND ? AND to_us >= ? ORDER BY from_us",
+            (node, tier, scope, low - HOUR_US - LATE_US, high, low),
+        ):
+            places = np.flatnonzero(np.frombuffer(entities, dtype=np.int32) == entity)
+            if not len(places):
+                continue
+            found = self.rows("SELECT data FROM columns WHERE id = ?", (column_id(chunk, int(places[0]), metric),))
+            if not found:
+                continue
+            try:
+                out.append((decode_times(times, rows), *unpack_column(found[0][0], rows)))
+            except CodecError as exc:
+                raise HistoryError(f"{self.path}: {exc}; the hour is lost, the rest is not") from exc
+        return out
+
+    def _unsealed(
+        self, node: int, tier: str, scope: str, entity: int, metric: str, low: int, high: int
+    ) -> list[tuple[npt.NDArray[np.int64], F8, U1]]:
+        metrics = tier_metrics(scope, tier)
+        out = []
+        for rows, entities, data in self.rows(
+            "SELECT rows, entities, data FROM recent WHERE node_id = ? AND tier = ? AND scope = ? "
+            "AND from_us <= ? AND to_us >= ? ORDER BY from_us",
+            (node, tier, scope, high, low),
+        ):
+            ids = np.frombuffer(entities, dtype=np.int32)
+            places = np.flatnonzero(ids == entity)
+            if len(places):
+                block = unpack_block(data, rows, len(ids), len(metrics))
+                at = metrics.index(metric)
+                out.append((block.times_ms, block.values[:, places[0], at], block.states[:, places[0], at]))
+        return out
+
+    def points(self, uuid: str, metric: str, since_s: float, until_s: float, points: int) -> Points:
+        """The series in at most `points` equal buckets: mean, least and greatest of the fresh samples in each.
+
+        Raises:
+            KeyError: no such entity or metric was recorded.
+        """
+        t, v, _ = self.seconds(uuid, metric, since_s, until_s)
+        return bucket(t, v, since_s, until_s, points)
+
+    # Minutes
+
+    def minutes(self, uuid: str, metric: str, since_s: float, until_s: float) -> Points:
+        """The minute roll-ups of a series.
+
+        Raises:
+            KeyError: no such entity or metric was recorded.
+        """
+        return self._rolled(uuid, metric, int(since_s // 60), int(until_s // 60), "minute", 60.0)
+
+    def hours(self, uuid: str, metric: str, since_s: float, until_s: float) -> Points:
+        """The hour roll-ups of a series.
+
+        Raises:
+            KeyError: no such entity or metric was recorded.
+        """
+        return self._rolled(uuid, metric, int(since_s // 3600), int(until_s // 3600), "hour", 3600.0)
+
+    def _rolled(self, uuid: str, metric: str, first: int, last: int, name: str, step: float) -> Points:
+        seen = self.entity(uuid)
+        if seen is None:
+            raise KeyError(uuid)
+        number, _, _ = self.metric("host" if seen.kind == "host" else "card", metric)
+        # The key begins with the span, so that writing appends; one seek a span finds a series' rows.
+        rows = self.rows(
+            f"SELECT s.{name}, mean, coalesce(min, mean), coalesce(max, mean) FROM {name}_sizes s "
+            f"CROSS JOIN {name}_rows r ON r.{name} = s.{name} AND r.metric_id = ? AND r.entity_id = ? "
+            f"WHERE s.{name} BETWEEN ? AND ? ORDER BY s.{name}",
+            (number, seen.id, first, last),
+        )
+        count = max(0, last - first + 1)
+        table = np.full((3, count), np.nan)
+        if rows:
+            found = np.array(rows, dtype=float)
+            table[:, found[:, 0].astype(int) - first] = found[:, 1:].T
+        return Points(np.arange(first, first + count, dtype=np.float64) * step, table[0], table[1], table[2], step)
+
+    def fleet_average(self, metric: str, uuids: Sequence[str] | None, since_s: float, until_s: float) -> Points:
+        """Minute by minute, the mean, least and greatest over cards (all where None) of the cards' minute means.
+
+        Raises:
+            KeyError: no such metric was recorded.
+        """
+        number, _, _ = self.metric("card", metric)
+        first, last = int(since_s // 60), int(until_s // 60)
+        wanted = None if uuids is None else self._ids(uuids)
+        table = np.full((3, max(0, last - first + 1)), np.nan)
+        for block, entities, means, states in self.rows(
+            "SELECT block, entities, means, states FROM wide WHERE metric_id = ? AND block BETWEEN ? AND ?",
+            (number, first // BLOCK_MINUTES, last // BLOCK_MINUTES),
+        ):
+            ids, values, _ = unpack_wide(entities, means, states)
+            if wanted is not None:
+                values = values[:, np.isin(ids, wanted)]
+            known = ~np.isnan(values)
+            counts = known.sum(axis=1)
+            filled = np.where(known, values, 0.0).sum(axis=1, dtype=np.float64)
+            for minute in np.flatnonzero(counts):
+                at = block * BLOCK_MINUTES + int(minute) - first
+                if 0 <= at < table.shape[1]:
+                    row = values[minute][known[minute]]
+                    table[:, at] = filled[minute] / counts[minute], row.min(), row.max()
+        return Points(
+            np.arange(first, first + table.shape[1], dtype=np.float64) * 60.0, table[0], table[1], table[2], 60.0
+        )
+
+    def _ids(self, uuids: Sequence[str]) -> npt.NDArray[np.int32]:
+        known = dict(self.rows("SELECT uuid, id FROM entities"))
+        return np.array([known[u] for u in uuids if u in known], dtype=np.int32)
+
+    def moment(
+        self, at_s: float, metrics: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[npt.NDArray[np.int32], F8, U1]]:
+        """The fleet in the minute of `at_s`: {(scope, metric): (entity ids, minute means, states)}."""
+        minute = int(at_s // 60)
+        known = {(s, n): i for s, n, i in self.rows("SELECT scope, name, id FROM metrics")}
+        wanted = {known[m]: m for m in metrics if m in known}
+        out = {}
+        marks = ",".join("?" * len(wanted))
+        for metric, entities, means, states in self.rows(
+            f"SELECT metric_id, entities, means, states FROM wide WHERE block = ? AND metric_id IN ({marks})",
+            (minute // BLOCK_MINUTES, *wanted),
+        ):
+            ids, values, quality = unpack_wide(entities, means, states)
+            row = minute % BLOCK_MINUTES
+            out[wanted[metric]] = ids, values[row].astype(np.float64), quality[row]
+        return out
+
+    # Events and states
+
+    def events(
+        self,
+        since_s: float,
+        until_s: float,
+        node: str | None = None,
+        uuid: str | None = None,
+        limit: int = 10_000,
+    ) -> list[NodeEvent]:
+        """The newest `limit` events of a span, oldest first. `wall_s` is the corrected time, `received_s` ours."""
+        query = (
+            "SELECT n.name, coalesce(e.uuid, ''), v.at_us / 1e6, v.seen_us / 1e6, v.kind, v.code, v.source, v.text "
+            "FROM events v JOIN nodes n ON n.id = v.node_id LEFT JOIN entities e ON e.id = v.entity_id "
+            "WHERE v.at_us BETWEEN ? AND ?"
+        )
+        values: list[object] = [int(since_s * 1e6), int(until_s * 1e6)]
+        if node is not None:
+            query, values = query + " AND n.name = ?", [*values, node]
+        if uuid is not None:
+            query, values = query + " AND e.uuid = ?", [*values, uuid]
+        found = self.rows(query + " ORDER BY v.at_us DESC, v.id DESC LIMIT ?", [*values, limit])
+        return [NodeEvent(*row) for row in reversed(found)]
+
+    def next_event(self, at_s: float, step: int) -> float | None:
+        """When the next (1) or the previous (-1) event happened, seen from `at_s`; None where there is none."""
+        sign, order = (">", "ASC") if step > 0 else ("<", "DESC")
+        found = self.rows(
+            f"SELECT at_us / 1e6 FROM events WHERE at_us {sign} ? ORDER BY at_us {order} LIMIT 1", (int(at_s * 1e6),)
+        )
+        return float(found[0][0]) if found else None
+
+    def states_at(self, at_s: float, kind: str) -> dict[str, tuple[float, bytes]]:
+        """{node: (since, data)} of a kind of state as it was at a moment."""
+        out = {}
+        for node, name in self.rows("SELECT id, name FROM nodes"):
+            found = self.rows(
+                "SELECT at_us / 1e6, data FROM states WHERE node_id = ? AND kind = ? AND at_us <= ? "
+                "ORDER BY at_us DESC LIMIT 1",
+                (node, kind, int(at_s * 1e6)),
+            )
+            if found:
+                try:
+                    out[name] = float(found[0][0]), zlib.decompress(found[0][1])
+                except zlib.error as exc:
+                    raise HistoryError(f"{self.path}: a damaged state of {name}: {exc}") from exc
+        return out
+
+
+def bucket(t: F8, v: F8, since_s: float, until_s: float, points: int) -> Points:
+    """Cut a series into equal buckets; one without a fresh sample is NaN, never bridged."""
+    count = max(1, points)
+    step = max(1e-3, (until_s - since_s) / count)
+    place = np.clip(((t - since_s) / step).astype(np.intp), 0, count - 1)
+    fresh = ~np.isnan(v)
+    place, v = place[fresh], v[fresh]
+    counts = np.bincount(place, minlength=count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(place, weights=v, minlength=count) / counts
+    low, high = np.full(count, np.nan), np.full(count, np.nan)
+    if len(v):
+        starts = np.flatnonzero(np.concatenate(([True], np.diff(place) != 0)))
+        where = place[starts]
+        low[where], high[where] = np.minimum.reduceat(v, starts), np.maximum.reduceat(v, starts)
+    return Points(since_s + step * np.arange(count, dtype=np.float64), mean, low, high, step)

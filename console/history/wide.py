@@ -1,0 +1,72 @@
+"""Ten minutes of the whole fleet, metric by metric: what a map at a moment and a fleet average are read from."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from console.history.minutes import BLOCK_MINUTES
+
+if TYPE_CHECKING:
+    from console.history.store import Store
+
+I4 = npt.NDArray[np.int32]
+F4 = npt.NDArray[np.float32]
+U1 = npt.NDArray[np.uint8]
+
+
+class WideBlock:
+    """The block under way. Entities are appended as they appear, so a column's place never changes within a block."""
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+        self._columns: dict[int, tuple[dict[int, int], F4, U1]] = {}
+
+    def resume(self, store: Store) -> None:
+        """Go on with what a former run wrote of this block."""
+        for metric, entities, means, states in store.wide_of(self.block):
+            places = {int(e): i for i, e in enumerate(entities)}
+            self._columns[metric] = (places, means.copy(), states.copy())
+
+    def put(self, metric: int, minute: int, entities: I4, means: npt.NDArray[np.float64], states: U1) -> None:
+        """One metric of some entities in one minute of the block."""
+        empty: tuple[dict[int, int], F4, U1] = (
+            {},
+            np.full((BLOCK_MINUTES, 0), np.nan, dtype=np.float32),
+            np.zeros((BLOCK_MINUTES, 0), dtype=np.uint8),
+        )
+        places, table, quality = self._columns.get(metric, empty)
+        fresh = [e for e in entities.tolist() if e not in places]
+        if fresh:
+            places.update({e: len(places) + i for i, e in enumerate(fresh)})
+            table = np.concatenate([table, np.full((BLOCK_MINUTES, len(fresh)), np.nan, dtype=np.float32)], axis=1)
+            quality = np.concatenate([quality, np.zeros((BLOCK_MINUTES, len(fresh)), dtype=np.uint8)], axis=1)
+        columns = [places[e] for e in entities.tolist()]
+        table[minute % BLOCK_MINUTES, columns] = means
+        quality[minute % BLOCK_MINUTES, columns] = states
+        self._columns[metric] = (places, table, quality)
+
+    def write(self, store: Store) -> None:
+        """Write the block as it stands.
+
+        Raises:
+            HistoryError: the disk refused.
+        """
+        store.write_wide(
+            self.block, {m: (np.array(list(p), dtype=np.int32), t, q) for m, (p, t, q) in self._columns.items()}
+        )
+
+
+def unpack_wide(entities: bytes, means: bytes, states: bytes) -> tuple[I4, F4, U1]:
+    """(entity ids, means [10, entities], states) of a row of `wide`.
+
+    Raises:
+        ValueError, zlib.error: damaged bytes.
+    """
+    ids = np.frombuffer(entities, dtype=np.int32)
+    table = np.frombuffer(zlib.decompress(means), dtype=np.float32).reshape(BLOCK_MINUTES, len(ids))
+    quality = np.frombuffer(zlib.decompress(states), dtype=np.uint8).reshape(BLOCK_MINUTES, len(ids))
+    return ids, table, quality
