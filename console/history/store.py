@@ -270,7 +270,7 @@ class Store:
         """Unsealed rows since a time: (node, tier, scope, entity ids, block) each, oldest first."""
         names = {number: name for name, number in self._nodes.items()}
         for node, tier, scope, rows, entities, data in self.rows(
-            "SELECT node_id, tier, scope, rows, entities, data FROM recent WHERE from_us >= ? ORDER BY from_us",
+            "SELECT node_id, tier, scope, rows, entities, data FROM recent WHERE to_us >= ? ORDER BY from_us",
             (since_us,),
         ):
             ids = np.frombuffer(entities, dtype=np.int32)
@@ -279,7 +279,15 @@ class Store:
             except CodecError as exc:
                 _log.warning("history: rows of %s are lost: %s", names.get(node), exc)
                 continue
-            yield names[node], tier, scope, ids, block
+            later = block.times_ms >= since_us // 1000
+            if later.any():
+                yield (
+                    names[node],
+                    tier,
+                    scope,
+                    ids,
+                    Block(block.times_ms[later], block.values[later], block.states[later]),
+                )
 
     def due_for_joining(self, hour_us: int) -> list[tuple[int, str, str, int, bytes]]:
         """Hours before `hour_us` that lie in several short chunks: (node, tier, scope, hour, entities)."""

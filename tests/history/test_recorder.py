@@ -69,14 +69,14 @@ def test_what_is_not_fresh_keeps_its_state_and_is_no_number(taped):
 
 def test_a_gap_is_never_bridged(taped):
     taped.run(120)
-    taped.run(100, silent=("n0",))
+    taped.run(200, silent=("n0",))
     taped.run(120)
     reader = taped.reader()
-    points = reader.points("GPU-n0-0", "power_draw", T0, taped.now, 340)
+    points = reader.points("GPU-n0-0", "power_draw", T0, taped.now, 440)
     missing = np.isnan(points.mean)
-    assert missing[125:215].all()
+    assert missing[125:315].all()
     assert not missing[1:118].any()
-    minutes = reader.minutes("GPU-n0-0", "power_draw", T0 + 120, T0 + 219)
+    minutes = reader.minutes("GPU-n0-0", "power_draw", T0 + 120, T0 + 319)
     assert np.isnan(minutes.mean[1])
     reader.close()
 
