@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import platformdirs
 
@@ -22,6 +23,10 @@ from console.remote.targets import SshOptions, Targets
 from console.spawn import COLLECTOR, DEMO_SERVER, own_command
 from console.telemetry.live import LiveFleet
 from console.telemetry.supervisor import CollectorProcess
+
+if TYPE_CHECKING:
+    from console.history.reader import Reader
+    from console.history.retention import Cut
 
 _log = logging.getLogger(__name__)
 _DIRS = platformdirs.PlatformDirs("cardkeeper", appauthor=False)
@@ -174,6 +179,37 @@ class Console:
         if self._collector is None:
             raise ConsoleError("the console has not been started")
         return self._collector.live
+
+    def history(self) -> Reader:
+        """A reader of what was recorded; close it. Blocks: never on the Qt thread.
+
+        Raises:
+            HistoryError: nothing was recorded, or it cannot be read.
+        """
+        # Imported only by those who look back: SQLite's packages cost a seventh of a second.
+        from console.history.reader import Reader
+
+        return Reader(self.config.history_folder)
+
+    def prune_history(self) -> list[Cut]:
+        """Take away what is over the limits now; returns what went. Blocks.
+
+        Raises:
+            HistoryError: somebody records there now, or the disk refuses.
+        """
+        from console.history.lock import WriterLock
+        from console.history.retention import Limits, Pruner
+        from console.history.store import Store
+
+        lock = WriterLock(self.config.history_folder)
+        try:
+            store = Store(self.config.history_folder)
+            try:
+                return Pruner(store, Limits()).all(time.time())
+            finally:
+                store.close()
+        finally:
+            lock.release()
 
     @property
     def collector_pid(self) -> int | None:

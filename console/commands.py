@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from console import historic
 from console.app import Console, ConsoleError
 from console.fleet.fleetfile import node_block, write_atomically
 from console.fleet.inventory import InventoryError, read_inventory
 from console.fleet.metrics import CARD_METRICS, Metric, Tier
 from console.fleet.model import EntityKind
 from console.fleet.state import LinkState
-from console.registry import Danger, Registry
+from console.registry import Danger, registry
 from console.telemetry.live import LiveFleet, Reading
 
-registry = Registry()
 PUMP_S = 0.1
+
+__all__ = ["historic", "registry"]
 
 
 def _pump_until(console: Console, seconds: float, is_done: Any) -> None:

@@ -29,12 +29,16 @@ class Face(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument, taken from the function's signature. `default` is `inspect.Parameter.empty` when required."""
+    """One argument, taken from the function's signature. `default` is `inspect.Parameter.empty` when required.
+
+    `is_flag` is set for keyword-only ones: on the command line they are written --NAME VALUE.
+    """
 
     name: str
     kind: type
     default: Any
     help: str
+    is_flag: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -117,7 +121,7 @@ class Registry:
             helps = dict(line.strip().split(": ", 1) for line in arguments.splitlines() if ": " in line)
             hints = typing.get_type_hints(function)
             parameters = tuple(
-                Parameter(p.name, _plain(hints[p.name]), p.default, helps.get(p.name, ""))
+                Parameter(p.name, _plain(hints[p.name]), p.default, helps.get(p.name, ""), p.kind is p.KEYWORD_ONLY)
                 for p in list(inspect.signature(function).parameters.values())[1:]
             )
             self.add(
@@ -149,3 +153,7 @@ def _plain(hint: Any) -> type:
     options = [a for a in typing.get_args(hint) if a is not type(None)]
     found: type = options[0] if options else hint
     return found
+
+
+registry = Registry()
+"""The one table; the modules of commands add to it when they are imported (see console.commands)."""

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from console.cli.demo import run_demo
 from console.commands import registry
 from console.fleet.fleetfile import FleetError
 from console.fleet.state import Problem, ProblemCode
+from console.history.errors import HistoryError
 from console.registry import Command, Face, Parameter
 from console.remote.errors import LinkProblem
 
@@ -65,6 +67,8 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> Non
     flag = "--" + parameter.name.replace("_", "-")
     if parameter.kind is bool:
         parser.add_argument(flag, dest=parameter.name, action="store_true", help=parameter.help)
+    elif parameter.is_required and parameter.is_flag:
+        parser.add_argument(flag, dest=parameter.name, type=parameter.kind, required=True, help=parameter.help)
     elif parameter.is_required:
         parser.add_argument(parameter.name, help=parameter.help)
     elif parameter.name == "node" and parser.prog.endswith("check"):
@@ -78,15 +82,17 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> Non
 def main(arguments: list[str], window: Callable[[Config], int], pictures: Callable[[Config, Path], int]) -> int:
     """Run a command line; `window` and `pictures` open what knows Qt."""
     logs.configure()
-    options = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(_joined(arguments))
     given = {k: getattr(options, k) for k in ("fleet", "data") if hasattr(options, k)}
     config = Config(**given)
     as_json = bool(getattr(options, "json", False))
     try:
+        if options.verb in (None, "demo"):
+            config = replace(config, record=True)
         if options.verb is None:
             return window(config)
         if options.verb == "demo":
-            config = Config(config.fleet, config.data, Demo(options.nodes, options.cards, options.seed))
+            config = replace(config, demo=Demo(options.nodes, options.cards, options.seed))
             return run_demo(config, as_json, options.seconds) if options.no_window else window(config)
         if options.verb == "shots":
             return pictures(config, options.directory)
@@ -102,11 +108,22 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
-    except (ConsoleError, OSError) as exc:
+    except (ConsoleError, HistoryError, OSError) as exc:
         output.complain(f"cardkeeper: {exc}")
         return FAILED
     except KeyboardInterrupt:
         return DONE
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`--since -2h` as `--since=-2h`: the parser would take a value that begins with a dash for an option."""
+    out: list[str] = []
+    for argument in arguments:
+        if out and out[-1] in ("--since", "--until") and argument.startswith("-"):
+            out[-1] += f"={argument}"
+        else:
+            out.append(argument)
+    return out
 
 
 def _accepts_key(found: Problem, options: argparse.Namespace, as_json: bool) -> bool:
@@ -123,7 +140,7 @@ def _run(command: Command, config: Config, options: argparse.Namespace, as_json:
     assert command.run is not None
     values = {p.name: getattr(options, p.name) for p in command.parameters}
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    console = Console(config)
+    console = Console(replace(config, record=command.id == "collect"))
     try:
         if command.connects:
             console.start()
@@ -154,6 +171,12 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
                 output.complain(f"warning: {warning}")
             text = f"{result['nodes']} nodes written to {result['output']}"
             output.write_line(result["fleet"] if result["fleet"] is not None else text)
+        case "history.query":
+            output.write_line(result if isinstance(result, str) else output.series_table(result))
+        case "history.stats":
+            output.write_line(output.stats_table(result))
+        case "history.prune":
+            output.write_line(output.cuts_table(result))
         case "fleet.trust":
             recorded = result["recorded"]
             output.write_line(f"recorded {recorded}" if recorded else f"every host key to {result['node']} is known")
@@ -170,7 +193,7 @@ def _show_stream(command: Command, rows: Iterator[Any], as_json: bool) -> int:
         if as_json:
             output.write_json(row)
         else:
-            output.write_line(output.check_line(row) if command.id == "fleet.check" else output.watch_line(row))
+            output.write_line(output.LINES.get(command.id, output.watch_line)(row))
     if failed:
         output.complain("cardkeeper: some checks failed; the lines above say what to do")
     return FAILED if failed else DONE

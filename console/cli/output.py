@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from console.fleet.show import DASH, figures, number, plain
@@ -107,3 +108,65 @@ def watch_line(row: dict[str, Any]) -> str:
         for name, r in row["readings"].items()
     ]
     return f"{row['time']:.3f} {row['node']} {row['uuid']} {row['tier']} {' '.join(parts)}"
+
+
+def series_table(found: dict[str, Any]) -> str:
+    """Recorded readings for a person; a written file in one line."""
+    if "written" in found:
+        return f"{found['rows']} rows written to {found['written']}"
+    rows = []
+    for one in found["series"]:
+        for at, *values in one["points"]:
+            cells = [v if isinstance(v, str) else number(v, found["unit"]) for v in values]
+            rows.append([moment(at), one["node"], str(one["index"]), *cells])
+    columns = found["series"][0]["columns"][1:] if found["series"] else []
+    head = f"{found['metric']} by {found['resolution']}, {len(rows)} points"
+    return head + "\n" + table(("TIME", "NODE", "CARD", *(c.upper() for c in columns)), rows)
+
+
+def moment(at: float) -> str:
+    """A unix second in the workstation's zone, with it."""
+    return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="milliseconds")
+
+
+def event_line(row: dict[str, Any]) -> str:
+    """One recorded event for a person."""
+    code = "" if row["code"] is None else f" {row['code']}"
+    what = f"{row['kind']}{code}"
+    return f"{moment(row['time'])}  {row['node']:<20} {what:<14} {row['uuid'] or DASH}  {plain(row['text'])}"
+
+
+def collect_line(row: dict[str, Any]) -> str:
+    """The state of a recording for a person."""
+    live = f"{row['live']} of {row['nodes']} nodes live"
+    return f"{moment(row['time'])}  recording {row['recording']}  {live}  {plain(row['text'])}"
+
+
+def stats_table(found: dict[str, Any]) -> str:
+    """What history holds, for a person."""
+
+    def days(seconds: float | None) -> str:
+        return DASH if seconds is None else f"{seconds / 86400:.1f} d"
+
+    rows = []
+    for name, tier in found["tiers"].items():
+        since = DASH if tier["since"] is None else moment(tier["since"])[:16]
+        growth = DASH if tier["bytes_a_day"] is None else number(tier["bytes_a_day"], "B") + " a day"
+        rows.append([name, number(tier["bytes"], "B"), since, growth, days(tier["will_hold_s"]), days(tier["limit_s"])])
+    what = f"{found['nodes']} nodes, {found['cards']} cards, {found['events']} events"
+    head = f"{found['path']}: {number(found['bytes'], 'B')}, {what}"
+    return head + "\n" + table(("TIER", "SIZE", "SINCE", "GROWTH", "WILL HOLD", "LIMIT"), rows)
+
+
+def cuts_table(found: dict[str, Any]) -> str:
+    """What was or would be taken away."""
+    if not found["cuts"]:
+        return "nothing is over the limits"
+    verb = "taken away" if found["taken"] else "would go"
+    rows = [
+        [c["tier"], f"before {moment(c['before_s'])[:16]}", number(c["bytes"], "B"), c["reason"]] for c in found["cuts"]
+    ]
+    return table(("TIER", verb.upper(), "SIZE", "WHY"), rows)
+
+
+LINES = {"fleet.check": check_line, "history.events": event_line, "collect": collect_line}

@@ -82,10 +82,12 @@ def _decode(data: bytes, count: int) -> F8:
     if width > 8:
         raise ValueError(f"width {width}")
     raw = _inflate(data[1 + _INT_HEAD.size :], width * (count - 1))
-    wide = np.zeros((count - 1, 8), dtype=np.uint8)
-    wide[:, :width] = _unplanes(raw, width) if width else 0
-    differences = _unzigzag(wide.reshape(-1).view(np.uint64))
-    integers = np.concatenate(([first], differences)).cumsum() * divisor
+    integers = np.empty(count, dtype=np.int64)
+    integers[0] = first
+    integers[1:] = _unzigzag(_widened(raw, width, count - 1))
+    np.cumsum(integers, out=integers)
+    if divisor != 1:
+        integers *= divisor
     values: F8 = integers / 10.0**exponent
     return values
 
@@ -139,6 +141,17 @@ def _planes(rows: U1) -> bytes:
     return np.ascontiguousarray(rows.T).tobytes()
 
 
+def _widened(raw: U1, width: int, count: int) -> npt.NDArray[np.uint64]:
+    """The integers whose `width` low byte planes are `raw`."""
+    if not width:
+        return np.zeros(count, dtype=np.uint64)
+    planes = raw.reshape(width, count)
+    wide: npt.NDArray[np.uint64] = planes[0].astype(np.uint64)
+    for place in range(1, width):
+        wide |= planes[place].astype(np.uint64) << np.uint64(8 * place)
+    return wide
+
+
 def _unplanes(raw: U1, width: int) -> U1:
     return np.ascontiguousarray(raw.reshape(width, -1).T)
 
@@ -170,11 +183,14 @@ def decode_times(data: bytes, count: int) -> I8:
             raise ValueError(f"width {width}")
         seconds = max(0, count - 2)
         raw = _inflate(data[1 + _INT_HEAD.size :], width * seconds)
-        wide = np.zeros((seconds, 8), dtype=np.uint8)
-        wide[:, :width] = _unplanes(raw, width) if width else 0
-        steps = np.concatenate(([step], _unzigzag(wide.reshape(-1).view(np.uint64)))).cumsum()[: max(0, count - 1)]
-        out: I8 = np.concatenate(([first], steps)).cumsum()
-        return out
+        steps = np.empty(seconds + 1, dtype=np.int64)
+        steps[0] = step
+        steps[1:] = _unzigzag(_widened(raw, width, seconds))
+        np.cumsum(steps, out=steps)
+        out = np.empty(count, dtype=np.int64)
+        out[0] = first
+        out[1:] = steps[: count - 1]
+        return np.cumsum(out, out=out)
     except (struct.error, zlib.error, IndexError, ValueError, OverflowError) as exc:
         raise CodecError(f"damaged times of {len(data)} bytes: {exc}") from exc
 

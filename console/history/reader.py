@@ -5,6 +5,8 @@ A reader sees what the last flush wrote, while the writer goes on. It blocks on 
 
 from __future__ import annotations
 
+import difflib
+import math
 import sqlite3
 import zlib
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from console.history.blocks import unpack_block, unpack_column
 from console.history.codec import CodecError, decode_times
 from console.history.errors import HistoryError, explained
 from console.history.minutes import BLOCK_MINUTES
+from console.history.retention import Cut, Limits, cuts
 from console.history.schema import FILE, connect
 from console.history.store import column_id, tier_metrics
 from console.history.wide import unpack_wide
@@ -77,6 +80,12 @@ class Reader:
         """Close the file."""
         self._connection.close()
 
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
         """All rows of a query."""
         try:
@@ -96,6 +105,27 @@ class Reader:
         if not found:
             raise KeyError(name)
         return found[0][0], found[0][1], found[0][2]
+
+    def knows(self, scope: str, name: str) -> bool:
+        """Whether a metric of that name is recorded of cards ("card") or hosts ("host")."""
+        return bool(self.rows("SELECT 1 FROM metrics WHERE scope = ? AND name = ?", (scope, name)))
+
+    def alike(self, name: str) -> list[str]:
+        """Metrics whose names are near `name`."""
+        return difflib.get_close_matches(name, [r[0] for r in self.rows("SELECT DISTINCT name FROM metrics")])
+
+    def oldest(self) -> dict[str, float]:
+        """Since when there are "seconds", "minutes" and "hours"; infinity where there are none."""
+        sealed, open_ = (self.rows(f"SELECT min(from_us) / 1e6 FROM {t}")[0][0] for t in ("chunks", "recent"))
+        minute = self.rows("SELECT min(minute) * 60.0 FROM minute_sizes")[0][0]
+        hour = self.rows("SELECT min(hour) * 3600.0 FROM hour_sizes")[0][0]
+        seconds = min((s for s in (sealed, open_) if s is not None), default=None)
+        found = {"seconds": seconds, "minutes": minute, "hours": hour}
+        return {name: math.inf if at is None else float(at) for name, at in found.items()}
+
+    def cuts(self, now_s: float, limits: Limits | None = None) -> list[Cut]:
+        """What is over the limits now."""
+        return cuts(self, limits or Limits(), now_s)
 
     def entities(self) -> dict[int, Seen]:
         """Everything that was ever recorded, by id."""
@@ -146,11 +176,14 @@ class Reader:
             return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.uint8)
         times = np.concatenate([p[0] for p in parts]) / 1000.0
         values, states = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
-        keep = (states != int(ReadingState.NONE)) & (times >= since_s) & (times <= until_s)
-        times, values, states = times[keep], values[keep], states[keep]
-        if len(times) > 1 and (np.diff(times) < 0).any():
+        if len(times) > 1 and (times[1:] < times[:-1]).any():
             order = np.argsort(times, kind="stable")
             times, values, states = times[order], values[order], states[order]
+        first, end = np.searchsorted(times, since_s), np.searchsorted(times, until_s, side="right")
+        times, values, states = times[first:end], values[first:end], states[first:end]
+        if not states.all():
+            came = states != int(ReadingState.NONE)
+            times, values, states = times[came], values[came], states[came]
         return times, values, states
 
     def _sealed(
@@ -240,22 +273,29 @@ class Reader:
         return Points(np.arange(first, first + count, dtype=np.float64) * step, table[0], table[1], table[2], step)
 
     def fleet_average(self, metric: str, uuids: Sequence[str] | None, since_s: float, until_s: float) -> Points:
-        """Minute by minute, the mean, least and greatest over cards (all where None) of the cards' minute means.
+        """Minute by minute, the mean, least and greatest over cards of the cards' minute means.
+
+        Of the whole fleet (None) the writer has summed already; of chosen cards and slices it is done here.
 
         Raises:
             KeyError: no such metric was recorded.
         """
         number, _, _ = self.metric("card", metric)
         first, last = int(since_s // 60), int(until_s // 60)
-        wanted = None if uuids is None else self._ids(uuids)
         table = np.full((3, max(0, last - first + 1)), np.nan)
+        if uuids is None:
+            query = "SELECT minute, mean, min, max FROM fleet_rows WHERE metric_id = ? AND minute BETWEEN ? AND ?"
+            rows = np.array(self.rows(query, (number, first, last)), dtype=float).reshape(-1, 4)
+            table[:, rows[:, 0].astype(int) - first] = rows[:, 1:].T
+            edges = np.arange(first, first + table.shape[1], dtype=np.float64) * 60.0
+            return Points(edges, table[0], table[1], table[2], 60.0)
+        wanted = self._ids(uuids)
         for block, entities, means, states in self.rows(
             "SELECT block, entities, means, states FROM wide WHERE metric_id = ? AND block BETWEEN ? AND ?",
             (number, first // BLOCK_MINUTES, last // BLOCK_MINUTES),
         ):
             ids, values, _ = unpack_wide(entities, means, states)
-            if wanted is not None:
-                values = values[:, np.isin(ids, wanted)]
+            values = values[:, np.isin(ids, wanted)]
             known = ~np.isnan(values)
             counts = known.sum(axis=1)
             filled = np.where(known, values, 0.0).sum(axis=1, dtype=np.float64)
@@ -343,15 +383,19 @@ def bucket(t: F8, v: F8, since_s: float, until_s: float, points: int) -> Points:
     """Cut a series into equal buckets; one without a fresh sample is NaN, never bridged."""
     count = max(1, points)
     step = max(1e-3, (until_s - since_s) / count)
-    place = np.clip(((t - since_s) / step).astype(np.intp), 0, count - 1)
     fresh = ~np.isnan(v)
-    place, v = place[fresh], v[fresh]
-    counts = np.bincount(place, minlength=count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(place, weights=v, minlength=count) / counts
-    low, high = np.full(count, np.nan), np.full(count, np.nan)
+    if not fresh.all():
+        t, v = t[fresh], v[fresh]
+    edges = since_s + step * np.arange(count, dtype=np.float64)
+    table = np.full((3, count), np.nan)
     if len(v):
-        starts = np.flatnonzero(np.concatenate(([True], np.diff(place) != 0)))
-        where = place[starts]
-        low[where], high[where] = np.minimum.reduceat(v, starts), np.maximum.reduceat(v, starts)
-    return Points(since_s + step * np.arange(count, dtype=np.float64), mean, low, high, step)
+        # Where each bucket begins in the series, which is in order of time.
+        bounds = np.searchsorted(t, edges[1:]) if count > 1 else np.zeros(0, dtype=np.intp)
+        bounds = np.concatenate(([0], bounds, [len(t)]))
+        where = np.flatnonzero(np.diff(bounds))
+        starts = bounds[where]
+        low, high = np.minimum.reduceat(v, starts), np.maximum.reduceat(v, starts)
+        # The mean of equal values must be that value, whatever the sum's rounding did.
+        mean = np.clip(np.add.reduceat(v, starts) / np.diff(bounds)[where], low, high)
+        table[:, where] = mean, low, high
+    return Points(edges, table[0], table[1], table[2], step)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from console.history.store import Store
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 GIB = 1 << 30
 STEP_CHUNKS, STEP_PAGES = 16, 512
+
+
+class Rows(Protocol):
+    """Whatever can be asked in SQL: the store or a reader."""
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        """All rows of a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ _WEIGHTS = {
 }
 
 
-def cuts(store: Store, limits: Limits, now_s: float) -> list[Cut]:
+def cuts(store: Rows, limits: Limits, now_s: float) -> list[Cut]:
     """What is over the limits now; nothing is changed."""
     out = []
     for tier, age, size in (
@@ -72,7 +80,7 @@ def cuts(store: Store, limits: Limits, now_s: float) -> list[Cut]:
     return out
 
 
-def _size_cut(store: Store, tier: str, limit: int) -> float | None:
+def _size_cut(store: Rows, tier: str, limit: int) -> float | None:
     """The unix second before which a tier must go to fit `limit` bytes, None when it fits."""
     total = 0
     for span, size in store.rows(_SIZES[tier]):
@@ -101,6 +109,7 @@ def _prune(store: Store, cut: Cut, at_most: int) -> int:
         with store.transaction() as c:
             c.execute(f"DELETE FROM {name}_sizes WHERE {name} = ?", (span,))
             if name == "minute":
+                c.execute("DELETE FROM fleet_rows WHERE minute = ?", (span,))
                 c.execute("DELETE FROM wide WHERE block < ?", (span // 10,))
     return len(spans)
 

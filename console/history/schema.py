@@ -8,7 +8,8 @@ span: its times and entities) with one row a card and metric in `columns`, whose
 << 8 | metric: five minutes first, an hour as soon as it is over. The view `spans` lists them; `cardkeeper history query`
 reads the seconds. Roll-ups are ordinary rows: `minute_rows`, `hour_rows`,
 and the views `minutes` and `hours` over them with names instead of numbers. In a row whose min, max or last is NULL it
-equals the mean. `wide` holds the minute means of the whole fleet, ten minutes a blob a metric: what a map at a moment
+equals the mean. `fleet_rows` and the view `fleet` hold the mean, least and greatest of all cards' minute means. `wide`
+holds the minute means of the whole fleet, ten minutes a blob a metric: what a map at a moment
 and a fleet average are read from.
 """
 
@@ -55,6 +56,8 @@ CREATE TABLE hour_rows (hour INTEGER NOT NULL, metric_id INTEGER NOT NULL, entit
     PRIMARY KEY (hour, metric_id, entity_id)) WITHOUT ROWID;
 CREATE TABLE minute_sizes (minute INTEGER PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
 CREATE TABLE hour_sizes (hour INTEGER PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TABLE fleet_rows (minute INTEGER NOT NULL, metric_id INTEGER NOT NULL, mean REAL NOT NULL, min REAL NOT NULL,
+    max REAL NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (minute, metric_id)) WITHOUT ROWID;
 CREATE TABLE wide (block INTEGER NOT NULL, metric_id INTEGER NOT NULL, entities BLOB NOT NULL, means BLOB NOT NULL,
     states BLOB NOT NULL, PRIMARY KEY (block, metric_id)) WITHOUT ROWID;
 CREATE TABLE events (id INTEGER PRIMARY KEY, node_id INTEGER NOT NULL, entity_id INTEGER, at_us INTEGER NOT NULL,
@@ -77,6 +80,8 @@ CREATE VIEW hours AS SELECT datetime(hour * 3600, 'unixepoch') AS hour_utc, hour
     e.place, m.name AS metric, m.unit, mean, COALESCE(min, mean) AS min, COALESCE(max, mean) AS max,
     COALESCE(last, mean) AS last, count, fresh FROM hour_rows r JOIN entities e ON e.id = r.entity_id
     JOIN nodes n ON n.id = e.node_id JOIN metrics m ON m.id = r.metric_id;
+CREATE VIEW fleet AS SELECT datetime(minute * 60, 'unixepoch') AS minute_utc, minute, m.name AS metric, m.unit, mean,
+    min, max, count FROM fleet_rows r JOIN metrics m ON m.id = r.metric_id;
 CREATE VIEW happened AS SELECT v.id, strftime('%Y-%m-%dT%H:%M:%fZ', at_us / 1e6, 'unixepoch') AS at_utc, n.name AS node,
     COALESCE(e.uuid, '') AS uuid, v.kind, v.code, v.source, v.text, at_us, node_us, seen_us FROM events v
     JOIN nodes n ON n.id = v.node_id LEFT JOIN entities e ON e.id = v.entity_id;

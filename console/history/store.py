@@ -17,9 +17,10 @@ from console.fleet.metrics import CARD_METRICS, HOST_METRICS, Tier, tier_columns
 from console.history.blocks import Block, pack_block, pack_column, unpack_block, unpack_column
 from console.history.codec import CodecError, decode_times, encode_times
 from console.history.errors import HistoryError, explained
+from console.history.minutes import BLOCK_MINUTES
 from console.history.rollup import Rollup
 from console.history.schema import FILE, connect
-from console.history.wide import unpack_wide
+from console.history.wide import pack_wide, unpack_wide
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Store:
         assert connection is not None
         self._connection: sqlite3.Connection = connection
         self.longest_s = 0.0
+        self._cards: np.ndarray | None = None
         self._check_after_crash()
         self.metric_ids = {(r[0], r[1]): r[2] for r in self.rows("SELECT scope, name, id FROM metrics")}
         self._nodes: dict[str, int] = {r[0]: r[1] for r in self.rows("SELECT name, id FROM nodes")}
@@ -140,6 +142,7 @@ class Store:
     ) -> None:
         """Note what a node has: (uuid, kind, place, name, parent, facts) each."""
         node_id = self.node_id(node, at_us)
+        self._cards = None
         with self.transaction() as c:
             for uuid, kind, place, name, parent, facts in entities:
                 values = (uuid, node_id, kind, place, name, parent, json.dumps(facts), at_us, at_us)
@@ -364,16 +367,30 @@ class Store:
 
     def write_wide(self, block: int, columns: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
         """Ten minutes of the fleet: {metric id: (entity ids, means [10, entities], states)}; replaces what was there."""
-        rows = [
-            (
-                block, metric, ids.astype(np.int32).tobytes(),
-                zlib.compress(means.astype(np.float32).tobytes(), 1), zlib.compress(states.tobytes(), 1),
-            )
-            for metric, (ids, means, states) in columns.items()
-        ]  # fmt: skip
+        rows = [(block, metric, *pack_wide(*column)) for metric, column in columns.items()]
+        totals = [row for metric, column in columns.items() for row in self._totals(block, metric, *column[:2])]
+        with self.transaction() as c:
+            c.executemany("INSERT OR REPLACE INTO fleet_rows VALUES (?, ?, ?, ?, ?, ?)", totals)
         for first in range(0, len(rows), 8):
             with self.transaction() as c:
                 c.executemany("INSERT OR REPLACE INTO wide VALUES (?, ?, ?, ?, ?)", rows[first : first + 8])
+
+    def _totals(
+        self, block: int, metric: int, ids: np.ndarray, means: np.ndarray
+    ) -> Iterator[tuple[int, int, float, float, float, int]]:
+        """Rows of `fleet_rows`: cards alone, for a slice's readings are in its card's already."""
+        cards = means[:, np.isin(ids, self._card_ids())]
+        known = ~np.isnan(cards)
+        for minute in np.flatnonzero(known.any(axis=1)).tolist():
+            row = cards[minute][known[minute]].astype(np.float64)
+            yield block * BLOCK_MINUTES + minute, metric, row.mean(), row.min(), row.max(), len(row)
+
+    def _card_ids(self) -> np.ndarray:
+        if self._cards is None:
+            self._cards = np.array(
+                [r[0] for r in self.rows("SELECT id FROM entities WHERE kind = 'card'")], dtype=np.int32
+            )
+        return self._cards
 
     def wide_of(self, block: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         """What is stored of a block of `wide`: (metric id, entity ids, means, states) each."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from console.history.codec import CodecError, decode_states, encode_states
 from console.history.minutes import BLOCK_MINUTES
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 I4 = npt.NDArray[np.int32]
 F4 = npt.NDArray[np.float32]
 U1 = npt.NDArray[np.uint8]
+
+_SIZES = struct.Struct("<4I")
+_WORTH = 0.9
 
 
 class WideBlock:
@@ -60,13 +65,37 @@ class WideBlock:
         )
 
 
+def pack_wide(ids: I4, means: F4, states: U1) -> tuple[bytes, bytes, bytes]:
+    """The bytes of a row of `wide`: entities, means, states.
+
+    The means lie in byte planes, and one that deflating would hardly shrink (noise in the low bits) lies as it is.
+    """
+    planes = np.ascontiguousarray(means.astype(np.float32).reshape(-1, 1).view(np.uint8).T)
+    packed = []
+    for plane in planes:
+        deflated = zlib.compress(plane.tobytes(), 1)
+        packed.append(deflated if len(deflated) < _WORTH * len(plane) else plane.tobytes())
+    head = _SIZES.pack(*(len(p) for p in packed))
+    return ids.astype(np.int32).tobytes(), head + b"".join(packed), encode_states(states.reshape(-1))
+
+
 def unpack_wide(entities: bytes, means: bytes, states: bytes) -> tuple[I4, F4, U1]:
     """(entity ids, means [10, entities], states) of a row of `wide`.
 
     Raises:
-        ValueError, zlib.error: damaged bytes.
+        CodecError: damaged bytes.
     """
     ids = np.frombuffer(entities, dtype=np.int32)
-    table = np.frombuffer(zlib.decompress(means), dtype=np.float32).reshape(BLOCK_MINUTES, len(ids))
-    quality = np.frombuffer(zlib.decompress(states), dtype=np.uint8).reshape(BLOCK_MINUTES, len(ids))
-    return ids, table, quality
+    count = BLOCK_MINUTES * len(ids)
+    quality = decode_states(states, count).reshape(BLOCK_MINUTES, len(ids))
+    try:
+        sizes = _SIZES.unpack_from(means)
+        planes = np.empty((4, count), dtype=np.uint8)
+        at = _SIZES.size
+        for place, size in enumerate(sizes):
+            raw = means[at : at + size]
+            planes[place] = np.frombuffer(raw if size == count else zlib.decompress(raw, bufsize=count), dtype=np.uint8)
+            at += size
+    except (struct.error, zlib.error, ValueError) as exc:
+        raise CodecError(f"damaged minutes of {len(means)} bytes: {exc}") from exc
+    return ids, np.ascontiguousarray(planes.T).view(np.float32).reshape(BLOCK_MINUTES, len(ids)), quality

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import collector, window
+from tests.bench import collector, history, window
 
 BENCHES = {
     "collector": collector.fan_in,
     "latency": collector.latency,
     "agent": collector.agent_cost,
+    "history": history.all_of_it,
     "start": window.start,
     "paint": window.paint,
     "frames": window.frames,

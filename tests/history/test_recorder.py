@@ -109,7 +109,7 @@ def test_the_rows_are_ordinary(taped):
     )
     assert (row["node"], row["unit"], row["count"], row["fresh"]) == ("n0", "W", 60, 1.0)
     assert row["min"] <= row["mean"] <= row["max"]
-    assert set(db.view_names()) == {"minutes", "hours", "happened", "spans"}
+    assert set(db.view_names()) == {"minutes", "hours", "happened", "spans", "fleet"}
     db.conn.close()
 
 
