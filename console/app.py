@@ -58,16 +58,22 @@ class Config:
         data: folder of local data.
         demo: run this demo instead of a fleet file.
         record: write history while connected.
+        replay: show this recorded folder and connect to nothing.
+        link: where the window begins, a console:// link.
     """
 
     fleet: Path | None = None
     data: Path = Path(_DIRS.user_data_dir)
     demo: Demo | None = None
     record: bool = False
+    replay: Path | None = None
+    link: str = ""
 
     @property
     def history_folder(self) -> Path:
         """Where history lies; a demo's apart, so that simulated readings never stand beside real ones."""
+        if self.replay is not None:
+            return self.replay
         return self.data / "demo" if self.demo is not None else self.data
 
     @property
@@ -77,7 +83,7 @@ class Config:
 
     def or_demo(self) -> Config:
         """This configuration, with the demo where no fleet is configured."""
-        if self.demo is None and self.fleet is None and not self.fleet_path.exists():
+        if self.replay is None and self.demo is None and self.fleet is None and not self.fleet_path.exists():
             return replace(self, demo=Demo())
         return self
 
@@ -136,6 +142,7 @@ class Console:
         self.fleet = Fleet("", "", ())
         self._demo: DemoProcess | None = None
         self._collector: CollectorProcess | None = None
+        self._replay: LiveFleet | None = None
 
     def read(self) -> Console:
         """Read the fleet (starting the demo's servers where a demo is asked for), without connecting.
@@ -143,7 +150,9 @@ class Console:
         Raises:
             FleetError, ConsoleError, OSError: it cannot be had.
         """
-        if self.config.demo is not None:
+        if self.config.replay is not None:
+            self.fleet = self._replayed(self.config.replay)
+        elif self.config.demo is not None:
             self._demo = DemoProcess(self.config.demo)
             self.fleet = read_fleet(self._demo.fleet)
         else:
@@ -160,6 +169,10 @@ class Console:
             if told is not None and self.config.demo is not None:
                 told("starting the demo fleet")
             self.read()
+            if self.config.replay is not None:
+                self._replay = LiveFleet(self.fleet, lambda _request: None)
+                self._replay.collector = ""
+                return self
             if told is not None:
                 told(f"connecting to {len(self.fleet.nodes)} nodes")
             history = str(self.config.history_folder) if self.config.record else ""
@@ -176,9 +189,26 @@ class Console:
         Raises:
             ConsoleError: the console was not started.
         """
+        if self._replay is not None:
+            return self._replay
         if self._collector is None:
             raise ConsoleError("the console has not been started")
         return self._collector.live
+
+    def _replayed(self, folder: Path) -> Fleet:
+        """A fleet without nodes that bears a recording's name.
+
+        Raises:
+            ConsoleError: nothing is recorded there.
+        """
+        with self.history() as reader:
+            if reader.span() is None:
+                raise ConsoleError(f"{folder}: nothing is recorded there")
+        try:
+            name = str(json.loads((folder / "fleet.json").read_text("utf-8"))["name"])
+        except (OSError, ValueError, KeyError, TypeError):
+            name = folder.name
+        return Fleet(name, str(folder), ())
 
     def history(self) -> Reader:
         """A reader of what was recorded; close it. Blocks: never on the Qt thread.

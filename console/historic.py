@@ -18,7 +18,8 @@ from console.fleet.state import LinkState, ReadingState
 from console.registry import Danger, registry
 
 if TYPE_CHECKING:
-    from console.history.reader import Points, Reader, Seen
+    from console.history.points import Points
+    from console.history.reader import Reader, Seen
 
 RESOLUTIONS = ("auto", "seconds", "minutes", "hours")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from console.fleet.model import EntityKind, NodeEvent
@@ -22,8 +23,15 @@ AGAIN_S = 30.0
 class RecordingTape:
     """Fulfils console.telemetry.tape.Tape. What comes while nothing can be written is let go, but for the last states."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        mono: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
+        self._mono, self._wall = mono, wall
         self._limits = limits or Limits()
         self._recorder: Recorder | None = None
         self._collector: Collector | None = None
@@ -46,11 +54,26 @@ class RecordingTape:
         if recorder is not None:
             recorder.close()
 
+    def open(self) -> Recorder:
+        """A recorder over the folder, not yet started.
+
+        Raises:
+            HistoryError: the folder cannot be had.
+        """
+        return Recorder(self._folder, self._limits, self._tell, self._tell_event, self._wall)
+
+    def take(self, recorder: Recorder) -> None:
+        """Record with this one from now on; it hears the states that came before it."""
+        with self._guard:
+            self._recorder = recorder
+            for (node, kind), data in self._states.items():
+                self._state(recorder, node, kind, data)
+
     def _open(self) -> None:
         told = ""
         while not self._end.is_set():
             try:
-                recorder = Recorder(self._folder, self._limits, self._tell, self._tell_event).start()
+                recorder = self.open().start()
             except HistoryError as exc:
                 if str(exc) != told:
                     told = str(exc)
@@ -61,10 +84,7 @@ class RecordingTape:
                 _log.exception("the history cannot be opened")
                 self._tell("failed", f"{self._folder}: the history cannot be opened; the log says why")
                 return
-            with self._guard:
-                self._recorder = recorder
-                for (node, kind), data in self._states.items():
-                    self._state(recorder, node, kind, data)
+            self.take(recorder)
             return
 
     def _tell(self, state: str, text: str) -> None:
@@ -83,7 +103,7 @@ class RecordingTape:
         if recorder is None:
             return
         s = sample
-        at = s.at + (time.time() - time.monotonic())
+        at = s.at + (self._wall() - self._mono())
         offset_us = int(s.clock_offset_s * 1e6)
         recorder.sampled(
             Pass(s.node, s.uuids, str(s.tier), int(at * 1e6), offset_us, s.values, s.states, s.places, s.columns)

@@ -15,6 +15,7 @@ from console.telemetry.collector import Collector
 from console.telemetry.live import LiveFleet
 from console.telemetry.messages import Focus, Ready, Request, message_decoder, pack
 from console.telemetry.segments import SegmentFolder
+from console.telemetry.tape import Tape
 
 CARD_IDS = {t: [CARD_METRICS[i].id for i in tier_columns(CARD_METRICS, t)] for t in Tier}
 HOST_IDS = {t: [HOST_METRICS[i].id for i in tier_columns(HOST_METRICS, t)] for t in (Tier.FAST, Tier.SLOW)}
@@ -152,7 +153,9 @@ class FleetInOneProcess:
     `now` moves both clocks of this machine by hand when `steady` is False.
     """
 
-    def __init__(self, folder: Path, nodes: Iterable[Node | str], steady: bool = True) -> None:
+    def __init__(
+        self, folder: Path, nodes: Iterable[Node | str], steady: bool = True, tape: Tape | None = None
+    ) -> None:
         made = tuple(n if isinstance(n, Node) else Node(n, f"{n}.example", rack=f"r{n[-1:]}") for n in nodes)
         self.fleet = Fleet("test", "", made)
         self.now = time.monotonic()
@@ -161,7 +164,7 @@ class FleetInOneProcess:
         folder.mkdir(exist_ok=True)
         self.links = QuietLinks()
         self.requests: list[Request] = []
-        self.collector = Collector(SegmentFolder(folder), lambda: None, len(made), self.mono, self.wall)
+        self.collector = Collector(SegmentFolder(folder), lambda: None, len(made), self.mono, self.wall, tape)
         self.live = LiveFleet(self.fleet, self._request, self.mono, self.wall)
         self.live.receive(Ready(0))
         self.collector.begin(self.fleet, self.links)

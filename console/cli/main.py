@@ -58,6 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=1)
     demo.add_argument("--seconds", type=float, help="end after so long")
     demo.add_argument("--no-window", action="store_true", help="print its state instead of opening the window")
+    replay = verbs.add_parser(
+        "replay", help="Open the window on a recorded folder, connecting to nothing", parents=[common]
+    )
+    replay.add_argument("folder", type=Path, help="what history import made, or any --data folder")
+    follow = verbs.add_parser("open", help="Open the window where a console:// link points", parents=[common])
+    follow.add_argument("link", help="console://FLEET/VIEW/...")
     pictures = verbs.add_parser("shots", help="Write a picture of every view", parents=[common])
     pictures.add_argument("directory", type=Path)
     return parser
@@ -94,6 +100,10 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
         if options.verb == "demo":
             config = replace(config, demo=Demo(options.nodes, options.cards, options.seed))
             return run_demo(config, as_json, options.seconds) if options.no_window else window(config)
+        if options.verb == "replay":
+            return window(replace(config, replay=options.folder, record=False))
+        if options.verb == "open":
+            return window(replace(config, record=True, link=options.link))
         if options.verb == "shots":
             return pictures(config, options.directory)
         return _run(options.command, config, options, as_json)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from console.fleet.metrics import CARD_METRICS, HOST_METRICS, Kind, Tier, tier_columns
+from console.fleet.state import ReadingState
 from console.history.blocks import Block
-from console.history.rollup import Rollup, join, roll_up
+from console.history.rollup import Rollup, join, roll_up, without_means
 
 MINUTE_MS = 60_000
 BLOCK_MINUTES = 10
@@ -39,6 +42,19 @@ class Closed:
     rollup: Rollup
 
 
+@lru_cache(maxsize=16)
+def _columns_without_means(tier: str, scope: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    catalogue = CARD_METRICS if scope == "card" else HOST_METRICS
+    kinds = [catalogue[i].kind for i in tier_columns(catalogue, Tier(tier))]
+    masks = tuple(i for i, kind in enumerate(kinds) if kind is Kind.MASK)
+    return masks, tuple(i for i, kind in enumerate(kinds) if kind is Kind.CODE)
+
+
+def _without_means(key: Key) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(masks, codes): the columns of which a mean says nothing."""
+    return _columns_without_means(key[1], key[2])
+
+
 class Minutes:
     """Gathers rows and gives back finished minutes and hours. One thread."""
 
@@ -56,7 +72,7 @@ class Minutes:
         place = self._places.get(key)
         if place is None or not np.array_equal(place.entities, entities):
             if place is not None and place.minutes:
-                self._ended.append(Closed(key, place.hour, place.entities, join(place.minutes, 60)))
+                self._end_hour(key, place)
             place = self._places[key] = _Place(entities)
         place.blocks.append(block)
 
@@ -71,15 +87,21 @@ class Minutes:
                 values, states = self._take(place, minute)
                 expected = 60.0 / self._period_s.get(key, 1.0)
                 rollup = roll_up(values, states, expected)
+                masks, codes = _without_means(key)
+                without_means(rollup, np.where(states == int(ReadingState.FRESH), values, np.nan), masks, codes)
                 if place.hour != minute // 60 and place.minutes:
-                    self._ended.append(Closed(key, place.hour, place.entities, join(place.minutes, 60)))
-                    place.minutes = []
+                    self._end_hour(key, place)
                 place.hour = minute // 60
                 place.minutes.append(rollup)
                 yield Closed(key, minute, place.entities, rollup)
             if place.minutes and place.hour < (newest + 1) // 60:
-                self._ended.append(Closed(key, place.hour, place.entities, join(place.minutes, 60)))
-                place.minutes = []
+                self._end_hour(key, place)
+
+    def _end_hour(self, key: Key, place: _Place) -> None:
+        rollup = join(place.minutes, 60)
+        without_means(rollup, np.stack([m.mean for m in place.minutes]), *_without_means(key))
+        self._ended.append(Closed(key, place.hour, place.entities, rollup))
+        place.minutes = []
 
     def take_hours(self) -> list[Closed]:
         """The hours that ended since the last call."""

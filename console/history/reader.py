@@ -22,6 +22,7 @@ from console.history.blocks import unpack_block, unpack_column
 from console.history.codec import CodecError, decode_times
 from console.history.errors import HistoryError, explained
 from console.history.minutes import BLOCK_MINUTES
+from console.history.points import Points, bucket
 from console.history.retention import Cut, Limits, cuts
 from console.history.schema import FILE, connect
 from console.history.store import column_id, tier_metrics
@@ -32,17 +33,6 @@ U1 = npt.NDArray[np.uint8]
 
 HOUR_US = 3_600_000_000
 LATE_US = 120_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """A series cut into buckets of `step_s`; `t` is each bucket's start (unix seconds). NaN where nothing was fresh."""
-
-    t: F8
-    mean: F8
-    low: F8
-    high: F8
-    step_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +95,10 @@ class Reader:
         if not found:
             raise KeyError(name)
         return found[0][0], found[0][1], found[0][2]
+
+    def is_mask(self, scope: str, name: str) -> bool:
+        """Whether the metric is a set of bits."""
+        return bool(self.rows("SELECT 1 FROM metrics WHERE scope = ? AND name = ? AND kind = 'mask'", (scope, name)))
 
     def knows(self, scope: str, name: str) -> bool:
         """Whether a metric of that name is recorded of cards ("card") or hosts ("host")."""
@@ -312,11 +306,48 @@ class Reader:
         known = dict(self.rows("SELECT uuid, id FROM entities"))
         return np.array([known[u] for u in uuids if u in known], dtype=np.int32)
 
+    def last_minute(self, at_s: float) -> int | None:
+        """The newest minute rolled up that began at or before `at_s`; None where there is none."""
+        found = self.rows("SELECT max(minute) FROM minute_sizes WHERE minute <= ?", (int(at_s // 60),))[0][0]
+        return None if found is None else int(found)
+
+    def minutes_between(self, since_s: float, until_s: float) -> npt.NDArray[np.int64]:
+        """The minutes of which anything was rolled up, rising."""
+        query = "SELECT minute FROM minute_sizes WHERE minute BETWEEN ? AND ? ORDER BY minute"
+        found = self.rows(query, (int(since_s // 60), int(until_s // 60)))
+        return np.array([r[0] for r in found], dtype=np.int64)
+
+    def minute_table(
+        self, scope: str, metric: str, until_minute: int, count: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """(entity ids, [count, entities]) of the `count` minutes that end with `until_minute`; NaN where unknown.
+
+        Raises:
+            KeyError: no such metric was recorded.
+        """
+        number, _, _ = self.metric(scope, metric)
+        first = until_minute - count + 1
+        parts = []
+        for block, entities, means, states in self.rows(
+            "SELECT block, entities, means, states FROM wide WHERE metric_id = ? AND block BETWEEN ? AND ?",
+            (number, first // BLOCK_MINUTES, until_minute // BLOCK_MINUTES),
+        ):
+            parts.append((block * BLOCK_MINUTES - first, *unpack_wide(entities, means, states)[:2]))
+        ids = np.unique(np.concatenate([p[1] for p in parts])) if parts else np.zeros(0, dtype=np.int32)
+        table = np.full((count, len(ids)), np.nan, dtype=np.float32)
+        for offset, who, values in parts:
+            low, high = max(0, offset), min(count, offset + BLOCK_MINUTES)
+            table[low:high, np.searchsorted(ids, who)] = values[low - offset : high - offset]
+        return ids, table
+
     def moment(
-        self, at_s: float, metrics: Sequence[tuple[str, str]]
+        self, minute: int, metrics: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], tuple[npt.NDArray[np.int32], F8, U1]]:
-        """The fleet in the minute of `at_s`: {(scope, metric): (entity ids, minute means, states)}."""
-        minute = int(at_s // 60)
+        """The fleet in a minute: {(scope, metric): (entity ids, values, states)}.
+
+        The value of a gauge is its mean over the minute, of a mask the bits set at any time, of a counter or code the
+        last.
+        """
         known = {(s, n): i for s, n, i in self.rows("SELECT scope, name, id FROM metrics")}
         wanted = {known[m]: m for m in metrics if m in known}
         out = {}
@@ -362,40 +393,24 @@ class Reader:
         )
         return float(found[0][0]) if found else None
 
-    def states_at(self, at_s: float, kind: str) -> dict[str, tuple[float, bytes]]:
-        """{node: (since, data)} of a kind of state as it was at a moment."""
-        out = {}
-        for node, name in self.rows("SELECT id, name FROM nodes"):
-            found = self.rows(
-                "SELECT at_us / 1e6, data FROM states WHERE node_id = ? AND kind = ? AND at_us <= ? "
-                "ORDER BY at_us DESC LIMIT 1",
-                (node, kind, int(at_s * 1e6)),
-            )
-            if found:
-                try:
-                    out[name] = float(found[0][0]), zlib.decompress(found[0][1])
-                except zlib.error as exc:
-                    raise HistoryError(f"{self.path}: a damaged state of {name}: {exc}") from exc
-        return out
+    def states_at(self, at_s: float, kind: str) -> dict[str, tuple[float, int]]:
+        """{node: (since, number)} of a kind of state as it was at a moment; `state` gives what is behind a number."""
+        query = (
+            "SELECT n.name, s.at_us / 1e6, s.id FROM nodes n JOIN states s ON s.id = (SELECT id FROM states "
+            "WHERE node_id = n.id AND kind = ? AND at_us <= ? ORDER BY at_us DESC LIMIT 1)"
+        )
+        return {name: (float(at), int(number)) for name, at, number in self.rows(query, (kind, int(at_s * 1e6)))}
 
+    def state(self, number: int) -> bytes:
+        """The state of that number.
 
-def bucket(t: F8, v: F8, since_s: float, until_s: float, points: int) -> Points:
-    """Cut a series into equal buckets; one without a fresh sample is NaN, never bridged."""
-    count = max(1, points)
-    step = max(1e-3, (until_s - since_s) / count)
-    fresh = ~np.isnan(v)
-    if not fresh.all():
-        t, v = t[fresh], v[fresh]
-    edges = since_s + step * np.arange(count, dtype=np.float64)
-    table = np.full((3, count), np.nan)
-    if len(v):
-        # Where each bucket begins in the series, which is in order of time.
-        bounds = np.searchsorted(t, edges[1:]) if count > 1 else np.zeros(0, dtype=np.intp)
-        bounds = np.concatenate(([0], bounds, [len(t)]))
-        where = np.flatnonzero(np.diff(bounds))
-        starts = bounds[where]
-        low, high = np.minimum.reduceat(v, starts), np.maximum.reduceat(v, starts)
-        # The mean of equal values must be that value, whatever the sum's rounding did.
-        mean = np.clip(np.add.reduceat(v, starts) / np.diff(bounds)[where], low, high)
-        table[:, where] = mean, low, high
-    return Points(edges, table[0], table[1], table[2], step)
+        Raises:
+            KeyError: it is no longer kept.
+        """
+        found = self.rows("SELECT data FROM states WHERE id = ?", (number,))
+        if not found:
+            raise KeyError(number)
+        try:
+            return zlib.decompress(found[0][0])
+        except zlib.error as exc:
+            raise HistoryError(f"{self.path}: a damaged state: {exc}") from exc

@@ -330,10 +330,9 @@ class Recorder:
             self._wide.resume(self._store)
         for one in found:
             for at, metric in enumerate(tier_metrics(one.key[2], one.key[1])):
-                self._wide.put(
-                    self._store.metric_ids[one.key[2], metric], minute, one.entities,
-                    one.rollup.mean[:, at], one.rollup.state[:, at],
-                )  # fmt: skip
+                number = self._store.metric_ids[one.key[2], metric]
+                values = one.rollup.last if number in self._store.counters else one.rollup.mean
+                self._wide.put(number, minute, one.entities, values[:, at], one.rollup.state[:, at])
         self._wide.write(self._store)
 
     def _seal(self, now_us: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,26 @@ def roll_up(values: F8, states: U1, expected: float) -> Rollup:
         mean, low, high, _last(values, fresh), count,
         np.minimum(1.0, count / max(expected, 1.0)), _last_state(states),
     )  # fmt: skip
+
+
+def union(masks: F8, axis: int = 0) -> F8:
+    """The bits that were set at any time, along an axis; NaN counts as no bit, all NaN stays NaN."""
+    found: F8 = np.bitwise_or.reduce(np.nan_to_num(masks).astype(np.int64), axis=axis).astype(np.float64)
+    found[np.isnan(masks).all(axis=axis)] = np.nan
+    return found
+
+
+def without_means(rollup: Rollup, means: F8, masks: Sequence[int], codes: Sequence[int]) -> None:
+    """Where a mean says nothing it becomes what does: of a mask the bits that were set at any time, of a code the last.
+
+    Args:
+        means: [rows, entities, metrics], what the roll-up was made of, NaN where not fresh.
+        masks, codes: columns of such metrics.
+    """
+    for column in masks:
+        rollup.mean[:, column] = union(means[:, :, column])
+    for column in codes:
+        rollup.mean[:, column] = rollup.last[:, column]
 
 
 def _last(values: F8, fresh: npt.NDArray[np.bool_]) -> F8:

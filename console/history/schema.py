@@ -6,11 +6,13 @@ clock is corrected by its measured offset; the offset itself is stored beside th
 Raw seconds lie in `recent` (one blob a node, tier and flush) until they are sealed into `chunks` (a node's tier over a
 span: its times and entities) with one row a card and metric in `columns`, whose id is chunk << 20 | place of the entity
 << 8 | metric: five minutes first, an hour as soon as it is over. The view `spans` lists them; `cardkeeper history query`
-reads the seconds. Roll-ups are ordinary rows: `minute_rows`, `hour_rows`,
-and the views `minutes` and `hours` over them with names instead of numbers. In a row whose min, max or last is NULL it
-equals the mean. `fleet_rows` and the view `fleet` hold the mean, least and greatest of all cards' minute means. `wide`
-holds the minute means of the whole fleet, ten minutes a blob a metric: what a map at a moment
-and a fleet average are read from.
+reads the seconds.
+
+Roll-ups are ordinary rows: `minute_rows`, `hour_rows`, and the views `minutes` and `hours` over them with names instead
+of numbers. In a row whose min, max or last is NULL it equals the mean. Where a mean says nothing the column holds what
+does: of a mask (clocks_event_reasons) the bits that were set at any time, of a code (pstate) the last. `fleet_rows` and
+the view `fleet` hold the mean, least and greatest of all cards' minute means. `wide` holds the minute values of the
+whole fleet, ten minutes a blob a metric: what a map at a moment and an average of chosen cards are read from.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ class Store:
     Attributes:
         path: the file.
         metric_ids: {(scope, metric): id}.
+        gauges, counters: ids of the metrics of that kind.
         longest_s: the longest write transaction since the start.
     """
 
@@ -66,6 +67,8 @@ class Store:
         self._cards: np.ndarray | None = None
         self._check_after_crash()
         self.metric_ids = {(r[0], r[1]): r[2] for r in self.rows("SELECT scope, name, id FROM metrics")}
+        self.gauges = frozenset(r[0] for r in self.rows("SELECT id FROM metrics WHERE kind = 'gauge'"))
+        self.counters = frozenset(r[0] for r in self.rows("SELECT id FROM metrics WHERE kind = 'counter'"))
         self._nodes: dict[str, int] = {r[0]: r[1] for r in self.rows("SELECT name, id FROM nodes")}
         self._entities: dict[str, int] = {r[0]: r[1] for r in self.rows("SELECT uuid, id FROM entities")}
         self._uuids: dict[int, str] = {number: uuid for uuid, number in self._entities.items()}
@@ -368,7 +371,12 @@ class Store:
     def write_wide(self, block: int, columns: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
         """Ten minutes of the fleet: {metric id: (entity ids, means [10, entities], states)}; replaces what was there."""
         rows = [(block, metric, *pack_wide(*column)) for metric, column in columns.items()]
-        totals = [row for metric, column in columns.items() for row in self._totals(block, metric, *column[:2])]
+        totals = [
+            row
+            for metric, column in columns.items()
+            if metric in self.gauges
+            for row in self._totals(block, metric, *column[:2])
+        ]
         with self.transaction() as c:
             c.executemany("INSERT OR REPLACE INTO fleet_rows VALUES (?, ?, ?, ?, ?, ?)", totals)
         for first in range(0, len(rows), 8):

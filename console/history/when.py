@@ -29,8 +29,11 @@ def parse_moment(text: str, now: datetime) -> datetime:
     ago = _AGO.match(lower)
     if ago:
         seconds = sum(float(n) * _UNITS[u] for n, u in _PART.findall(ago[1]))
-        # In UTC, so that two hours are two hours across a change to summer time.
-        return (now.astimezone(UTC) - timedelta(seconds=seconds)).astimezone(now.tzinfo)
+        try:
+            # In UTC, so that two hours are two hours across a change to summer time.
+            return (now.astimezone(UTC) - timedelta(seconds=seconds)).astimezone(now.tzinfo)
+        except OverflowError:
+            raise ValueError(f"{text!r} is not a time that anything was recorded at") from None
     clock = _CLOCK.match(lower)
     if clock and lower:
         return _of_clock(clock, now)

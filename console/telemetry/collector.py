@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from console.fleet.model import Entity, EntityKind, Fleet, GpuProcess, Node, NodeEvent
 from console.fleet.state import LinkState, NodeLinks, Problem, ProblemCode
@@ -122,6 +122,9 @@ class Collector:
             state = _NodeState(node, slot, Feed(node.name, self._line, self._tape), since=self._mono())
             self._nodes[node.name] = state
             self._outbox.put_state("slot", node.name, NodeSlot(node, slot))
+        # Where a node stands belongs to its history; how it is reached does not.
+        known = replace(node, port=None, user=None, identity=None, known_hosts=None, jump=())
+        self._note("node", node.name, NodeSlot(known, 0))
         self._tell_link(state)
         self._wake()
         if self._links is not None:

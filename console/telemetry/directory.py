@@ -107,6 +107,10 @@ class Directory:
         self.collector_pid: int | None = None
         self.recording: tuple[str, str] = ("off", "")
 
+    def now(self) -> float:
+        """The moment this is a picture of, unix seconds."""
+        return self._wall()
+
     # Incoming
 
     def receive(self, message: Message) -> None:

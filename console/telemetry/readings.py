@@ -94,11 +94,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A stretch of one metric: `t` unix seconds of this machine's clock, `v` with NaN at gaps, `states` beside them."""
+    """A stretch of one metric.
+
+    Attributes:
+        t: unix seconds of this machine's clock, rising.
+        v: the samples, or the mean of each bucket; NaN at gaps.
+        states: ReadingState of each.
+        low, high: least and greatest of each bucket; None where `v` are samples.
+    """
 
     t: F8
     v: F8
     states: U1
+    low: F8 | None = None
+    high: F8 | None = None
 
 
 @dataclass(slots=True)

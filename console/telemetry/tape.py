@@ -52,7 +52,10 @@ class Tape(Protocol):
         """A pass was decoded."""
 
     def stated(self, node: str, kind: str, data: bytes) -> None:
-        """A state of the node is another: kind "hello", "procs", "detail" or "link", as JSON of the telemetry's types."""
+        """A state of the node is another, as JSON of the telemetry's types.
+
+        The kind is "node", "hello", "procs", "detail" or "link".
+        """
 
     def happened(self, event: NodeEvent) -> None:
         """Something happened."""

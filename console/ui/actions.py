@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
 
 from console.commands import registry
+from console.fleet.show import duration
+from console.history.when import parse_moment
 from console.registry import Command, Face
-from console.ui import keys
+from console.ui import keys, links
 from console.ui.context import NODE
 from console.ui.fleet.page import FleetPage
 from console.ui.pages import PAGES
@@ -61,6 +63,19 @@ class Actions:
             "copy.link": lambda: self._copy(self.link()),
             "theme.toggle": self._toggle_theme,
             "time.utc": self._toggle_utc,
+            "time.back": lambda: self._context.timeline.step(-60.0),
+            "time.on": lambda: self._context.timeline.step(60.0),
+            "time.hour_back": lambda: self._context.timeline.step(-3600.0),
+            "time.hour_on": lambda: self._context.timeline.step(3600.0),
+            "time.event_before": lambda: self._context.timeline.step_event(-1),
+            "time.event_after": lambda: self._context.timeline.step_event(1),
+            "time.go": self._go_to_time,
+            "time.live": self._context.timeline.live,
+            "span.wider": lambda: self._widen(1),
+            "span.narrower": lambda: self._widen(-1),
+            "compare.day": lambda: self._compare("day"),
+            "compare.card": lambda: self._compare("card"),
+            "plot.save": lambda: self._on("card", "save_plot"),
             "node.add": self._add_node,
             "node.reconnect": lambda: self._on("node", "reconnect"),
             "node.trust": lambda: self._on("node", "act"),
@@ -79,6 +94,8 @@ class Actions:
         """Why a command cannot run now, or ""."""
         if command.page and command.page != self._window.place.page:
             return tr("only on the page {page}").format(page=tr(PAGES[command.page].title))
+        if command.id == "time.live" and not self._context.timeline.can_be_live:
+            return tr("this is a recording; it has no present")
         if command.id in ("copy.name",) and not self._named():
             return tr("nothing is selected")
         return ""
@@ -155,9 +172,64 @@ class Actions:
     def link(self) -> str:
         """A link to this view: fleet, page, what it shows and the filter."""
         place, context = self._window.place, self._context
-        query = urlencode({"filter": context.query_text}) if context.query_text else ""
-        path = f"{quote(context.live.fleet.name)}/{place.page}/{quote(place.argument)}".rstrip("/")
-        return f"console://{path}" + (f"?{query}" if query else "")
+        fleet, at = context.live.fleet.name, context.timeline.wanted
+        return links.write(links.Link(fleet, place.page, place.argument, context.query_text, at))
+
+    def follow(self, text: str) -> str:
+        """Go where a link points; returns what is wrong with it, or "" when it was followed."""
+        try:
+            link = links.read(text)
+        except ValueError as exc:
+            return str(exc)
+        context, fleet = self._context, self._context.live.fleet.name
+        if link.fleet != fleet:
+            return tr("This link is of the fleet {other}; this window shows {this}.").format(
+                other=link.fleet, this=fleet
+            )
+        if link.page not in PAGES:
+            return tr("There is no view {name} here.").format(name=link.page)
+        context.timeline.look(link.at) if link.at is not None else context.timeline.live()
+        if link.query:
+            self._window.fleet_page.filter.set_text(link.query)
+        self._window.go(link.page, link.argument)
+        return ""
+
+    def _go_to_time(self) -> None:
+        from console.ui.dialogs.gotime import GoDialog
+
+        GoDialog(self._window.frame, self.follow_time).exec()
+
+    def follow_time(self, text: str) -> str:
+        """Go to a time as people write it, or where a link points; returns what is wrong with it, or ""."""
+        if text.startswith("console:"):
+            return self.follow(text)
+        if text.lower() in ("now", "live"):
+            self._context.timeline.live()
+            return ""
+        now = datetime.now(UTC) if self._context.utc else datetime.now().astimezone()
+        try:
+            at = parse_moment(text, now).timestamp()
+        except ValueError as exc:
+            return str(exc)
+        if at > now.timestamp():
+            return tr("That is yet to come.")
+        self._context.timeline.look(at)
+        return ""
+
+    def _widen(self, by: int) -> None:
+        line = self._context.timeline
+        line.widen(by)
+        self._context.said.emit(tr("Plots show {span}").format(span=duration(line.span_s)))
+
+    def _compare(self, what: str) -> None:
+        line, rows = self._context.timeline, self._context.rows
+        if what == "card":
+            others = sorted(rows.marked - {self._window.place.argument})
+            what = others[0] if others else ""
+            if not what and line.compared in ("", "day"):
+                self._context.said.emit(tr("Mark a card first: Space on the fleet page"))
+                return
+        line.compare("" if line.compared == what else what)
 
     def _toggle_theme(self) -> None:
         self._window.preferences.theme = (LIGHT if Theme.now is DARK else DARK).name

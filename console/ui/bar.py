@@ -31,6 +31,7 @@ class Bar(QFrame):
         """Whether `widget` is to be shown where there is room."""
         if (widget not in self._unwanted) != wanted:
             (self._unwanted.discard if wanted else self._unwanted.add)(widget)
+            widget.setVisible(wanted)
             self._fit()
 
     def minimumSizeHint(self) -> QSize:

@@ -6,9 +6,11 @@ from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
 from console.fleet.query import All, Query
+from console.past import PastFleet
 from console.telemetry.live import LiveFleet
 from console.ui.preferences import Preferences
 from console.ui.rows import Rows
+from console.ui.timeline import Timeline
 
 NODE = "node:"
 """A selection that begins so names a node; any other is a card's UUID."""
@@ -29,6 +31,7 @@ class Context(QObject):
         said: something that was done, in one line.
         go: open a page: (page id, argument).
         asked: run a command of the window: its id.
+        timed: the cursor of the plots is at this unix second (NaN when it left).
         themed: the preferred theme is another.
     """
 
@@ -44,16 +47,26 @@ class Context(QObject):
     go = Signal(str, str)
     asked = Signal(str)
     themed = Signal()
+    timed = Signal(float)
 
     def __init__(self, console: Console, preferences: Preferences) -> None:
         super().__init__()
         self.console = console
         self.preferences = preferences
-        self.live: LiveFleet = console.live
+        self.timeline = Timeline(console)
+        self.live: LiveFleet | PastFleet = console.live
         self.rows = Rows(self.live)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""
+
+    def show_fleet(self, fleet: LiveFleet | PastFleet) -> None:
+        """Let every page show this fleet: the live one, or a moment of the past."""
+        self.live = self.rows.live = fleet
+        self.rows.refresh()
+        self.directory.emit()
+        self.ticked.emit()
+        self.events.emit([])
 
     @property
     def utc(self) -> bool:

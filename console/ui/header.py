@@ -85,15 +85,19 @@ class Header(Bar):
         self.counts.setText(f"{nodes}   {tr('%n cards', self._context.rows.cards())}")
         self.sick.setText(tr("%n need attention", sick))
         self.set_wanted(self.sick, bool(sick))
-        self._set_mode("demo" if live.fleet.demo else "")
+        line = self._context.timeline
+        if not line.is_live:
+            self.live.setText("◷ " + tr("past"))
+        self._set_mode("past" if not line.is_live else "demo" if live.fleet.demo else "")
 
     def _set_mode(self, mode: str) -> None:
-        self.mode.setText({"demo": tr("Demo: simulated nodes")}.get(mode, ""))
+        self.mode.setText({"demo": tr("Demo: simulated nodes"), "past": tr("The past, not now")}.get(mode, ""))
         self.set_wanted(self.mode, bool(mode))
         if (self.property("mode") or "") != mode:
             self.setProperty("mode", mode)
-            self.style().unpolish(self)
-            self.style().polish(self)
+            for widget in (self, self.mode):
+                self.style().unpolish(widget)
+                self.style().polish(widget)
 
 
 class StatusLine(QFrame):

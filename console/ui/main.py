@@ -88,6 +88,7 @@ class Opening:
         self.content = content
         self.frame.setCentralWidget(content)
         self.frame.setWindowTitle(f"{plain(self.console.fleet.name, 80)} – Cardkeeper")
+        content.begin()
 
     def close(self) -> None:
         """Stop everything; blocks up to some seconds, after the window is gone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,12 +11,13 @@ from console.fleet.condition import Condition, Judged, Xid, judge, read_xids
 from console.fleet.model import EntityKind
 from console.fleet.query import Query, evaluate
 from console.fleet.state import ReadingState
+from console.past import PastFleet
 from console.telemetry.live import Column, LiveFleet
 from console.ui.style import RESOURCES
 
 
 class Rows:
-    """A table over a LiveFleet. GUI thread only.
+    """A table over a fleet, live or past. GUI thread only.
 
     Attributes:
         live: the fleet behind it.
@@ -25,7 +25,7 @@ class Rows:
         marked: UUIDs a person marked.
     """
 
-    def __init__(self, live: LiveFleet) -> None:
+    def __init__(self, live: LiveFleet | PastFleet) -> None:
         self.live = live
         self._xids: dict[int, Xid] = read_xids(RESOURCES / "xid.toml")
         self._columns: dict[str, Column] = {}
@@ -56,7 +56,7 @@ class Rows:
             lambda m: (self._column(m).values, self._column(m).states),
             self.live.row_of,
             self.live.events,
-            time.time(),
+            self.live.now(),
             self._xids,
         )
 

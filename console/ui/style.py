@@ -57,6 +57,10 @@ def _frame(t: Tokens) -> str:
     QMainWindow, QDialog {{ background: {t.ground}; }}
     #header {{ background: {t.raised}; border-bottom: 1px solid {t.line}; }}
     #header[mode="demo"] {{ border-bottom: 2px dashed {t.accent}; }}
+    #header[mode="past"] {{ border-bottom: 2px solid {t.notice}; }}
+    #header[mode="past"] QLabel[role="badge"] {{ color: {t.notice}; border-color: {t.notice}; }}
+    #timebar {{ background: {t.raised}; border: none; border-top: 1px solid {t.line}; }}
+    #divider {{ color: {t.line}; }}
     #rail {{ background: {t.raised}; border: none; border-right: 1px solid {t.line}; }}
     #rail QToolButton {{ border: 1px solid transparent; border-radius: 6px; padding: 6px 2px; color: {t.quiet};
         font-size: 11px; }}

@@ -19,6 +19,7 @@ from console.ui.pages import PAGES
 from console.ui.preferences import Preferences
 from console.ui.rail import Rail
 from console.ui.theme import Theme, Tokens
+from console.ui.timebar import TimeBar
 
 PUMP_MS = 100
 TICK_S = 1.0
@@ -41,16 +42,19 @@ class MainWindow(QWidget):
         self.history = History()
         self._above: dict[str, Place] = {}
         self._last_tick = 0.0
+        self._shown_fleet: tuple[object, int] = (console.live, 0)
         self._pages: dict[str, QWidget] = {}
         self._stack = QStackedWidget()
         self.header = Header(self.context)
         self.rail = Rail(self.go)
         self.inspector = Inspector(self.context)
         self.status = StatusLine(self.context)
+        self.timebar = TimeBar(self.context)
         self._build()
         self.actions_of = Actions(self)
         self.context.go.connect(self.go)
         self.context.asked.connect(self.run)
+        self.context.timeline.moved.connect(self._moved)
         self.context.themed.connect(lambda: self.wear(Theme.chosen(self.preferences.theme)))
         self._timer = QTimer(self)
         self._timer.setInterval(PUMP_MS)
@@ -71,7 +75,18 @@ class MainWindow(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.header)
         layout.addLayout(body, 1)
+        layout.addWidget(self.timebar)
         layout.addWidget(self.status)
+
+    def begin(self) -> None:
+        """Go where the configuration points: the end of a recording, or a link."""
+        config = self.context.console.config
+        if config.replay is not None:
+            self.context.timeline.look_at_end()
+        if config.link:
+            wrong = self.actions_of.follow(config.link)
+            if wrong:
+                self.context.said.emit(wrong)
 
     # Pages
 
@@ -156,6 +171,7 @@ class MainWindow(QWidget):
         Theme.apply(app, tokens)
         self.header.dress()
         self.rail.dress()
+        self.timebar.dress()
         for page in self._pages.values():
             if hasattr(page, "dress"):
                 page.dress()
@@ -177,26 +193,40 @@ class MainWindow(QWidget):
 
     def pump(self) -> None:
         """Take what the collector told; once a second refresh what is visible."""
-        changes = self.context.live.pump()
+        line = self.context.timeline
+        changes = self.context.console.live.pump()
+        line.pump()
         now = time.monotonic()
         is_due = now - self._last_tick >= TICK_S - 0.02
-        if changes.directory or is_due:
-            self.context.rows.refresh()
-        if changes.directory:
-            self.context.directory.emit()
-        if changes.nodes:
-            self.context.changed.emit(changes.nodes)
-        if changes.events:
-            self.context.events.emit(changes.events)
+        if line.is_live:
+            if changes.directory or is_due:
+                self.context.rows.refresh()
+            if changes.directory:
+                self.context.directory.emit()
+            if changes.nodes:
+                self.context.changed.emit(changes.nodes)
+            if changes.events:
+                self.context.events.emit(changes.events)
         if is_due:
             self._last_tick = now
             self.header.refresh()
             self.status.tick()
-            self.context.ticked.emit()
+            self.context.ticked.emit() if line.is_live else self.timebar.tick()
+
+    def _moved(self) -> None:
+        """Swap what all pages show when the moment is another."""
+        line, context = self.context.timeline, self.context
+        fleet = context.console.live if line.is_live else line.past
+        key = (fleet, fleet.version if fleet is line.past else 0)
+        if key != self._shown_fleet:
+            self._shown_fleet = key
+            context.show_fleet(fleet)
+        self.header.refresh()
 
     def stop(self) -> None:
         """Stop the clock and note the layout; `preferences.save` writes it."""
         self._timer.stop()
+        self.context.timeline.close()
         self.preferences.geometry = self.frame.saveGeometry()
         for name, page in self._pages.items():
             if hasattr(page, "state"):

@@ -244,7 +244,7 @@ def query(cards: int = 1000, fleet: int = 3200) -> dict[str, Any]:
         names = [f"GPU-{i}" for i in range(cards)]
         some = _timed(lambda: reader.fleet_average("power_draw", names, T0, T0 + 86_399))
         whole = _timed(lambda: reader.fleet_average("power_draw", None, T0, T0 + 86_399))
-        moment = _timed(lambda: reader.moment(T0 + 40_000, [("card", m) for m in _METRICS["fast"]]))
+        moment = _timed(lambda: reader.moment(int(T0 + 40_000) // 60, [("card", m) for m in _METRICS["fast"]]))
         reader.close()
         return {
             "day_to_1000_points_ms": day,

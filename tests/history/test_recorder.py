@@ -118,7 +118,7 @@ def test_the_fleet_at_a_moment_and_its_average(tmp_path):
     taped.run(400)
     at = T0 + 150
     reader = taped.reader()
-    ids, means, states = reader.moment(at, [("card", "power_draw")])["card", "power_draw"]
+    ids, means, states = reader.moment(int(at) // 60, [("card", "power_draw")])["card", "power_draw"]
     seen = reader.entities()
     assert {seen[i].uuid for i in ids.tolist()} == {f"GPU-n{n}-{c}" for n in range(3) for c in range(4)}
     minute = at // 60 * 60

@@ -319,7 +319,17 @@ class FleetPage(QWidget):
         self._bar.hide()
         self.stack.setCurrentWidget(self.empty)
         add = (tr("Add a node…"), lambda: self._context.asked.emit("node.add"))
-        if live.collector and live.collector != "starting":
+        if not self._context.timeline.is_live:
+            ask = self._context.asked.emit
+            self.empty.show_text(
+                tr("Nothing was recorded then"),
+                tr("No console was recording at this moment. The bar below is brighter where something was."),
+                actions=[
+                    (tr("Event after"), lambda: ask("time.event_after")),
+                    (tr("Back to live"), lambda: ask("time.live")),
+                ],
+            )
+        elif live.collector and live.collector != "starting":
             self.empty.show_text(tr("No live readings"), live.collector)
         elif not live.configured and not live.collector:
             self.empty.show_text(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from console.fleet.condition import Condition
 from console.fleet.metrics import CARD_METRICS, CLOCKS_EVENT_REASONS, Kind, Tier
@@ -15,15 +13,26 @@ from console.fleet.show import plain
 from console.telemetry.live import EntityRow, Series
 from console.telemetry.messages import Focus
 from console.ui.context import Context
+from console.ui.empty import Empty
 from console.ui.marks import condition_word
 from console.ui.pages.events import event_rows
 from console.ui.parts import ConditionMark, Facts, Panel, TextTable, age_text, process_rows, process_table, value_text
+from console.ui.plots import saving
 from console.ui.plots.timeplot import Curve, TimePlot
 from console.ui.text import PlainLabel, tr
 from console.ui.theme import Theme
+from console.ui.timeline import DAY_S
 
-SPAN_S = 300.0
 FOCUS_S = 0.5
+PLOTTED = {
+    "use": ("utilization_gpu", "utilization_memory"),
+    "memory": ("memory_used",),
+    "power": ("power_draw",),
+    "temperature": ("temperature_gpu", "temperature_memory"),
+    "clocks": ("clock_sm", "clock_memory"),
+    "links": ("pcie_rx", "pcie_tx", "nvlink_rx", "nvlink_tx"),
+}
+"""What is compared, a plot each: the metrics of its first curves."""
 
 
 class ReasonBands(QWidget):
@@ -36,12 +45,18 @@ class ReasonBands(QWidget):
         super().__init__()
         self._series = Series(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.uint8))
         self._since, self._until = 0.0, 1.0
+        self._cursor = float("nan")
         self.setMinimumHeight(self.ROW * len(CLOCKS_EVENT_REASONS) + 4)
         self.setAccessibleName(tr("Clock event reasons over time"))
 
     def show_series(self, series: Series, since: float, until: float) -> None:
         """Draw the masks of a series between two unix seconds."""
         self._series, self._since, self._until = series, since, until
+        self.update()
+
+    def point(self, at: float) -> None:
+        """Put the cursor at a unix second, or away with NaN."""
+        self._cursor = at
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -65,6 +80,9 @@ class ReasonBands(QWidget):
                 left = max(self.LEFT, int(x[first]))
                 right = int(x[last + 1]) if last + 1 < len(x) else int(x[last]) + 2
                 painter.fillRect(left, y + 3, max(2, right - left), self.ROW - 6, colour)
+        if self._since <= self._cursor <= self._until:
+            at = self.LEFT + (self._cursor - self._since) / (self._until - self._since) * width
+            painter.fillRect(int(at), 0, 1, self.height(), QColor(t.accent))
         painter.end()
 
 
@@ -85,6 +103,7 @@ class CardPage(QWidget):
         self._model = PlainLabel("", "quiet")
         self._condition = PlainLabel()
         self._reasons = PlainLabel("", "quiet")
+        self._empty, self._stack = Empty(), QStackedWidget()
         self._plots = self._make_plots()
         self._bands = ReasonBands()
         self._facts = Facts()
@@ -98,7 +117,11 @@ class CardPage(QWidget):
         self._events = TextTable(titles, tr("Events"), 5)
         self._events.setMinimumHeight(120)
         self._build()
+        self._pointed = self._plots["use"]
         context.ticked.connect(self.refresh)
+        context.timed.connect(self._point)
+        context.timeline.loaded.connect(self._show_loaded)
+        context.timeline.spanned.connect(self.refresh)
 
     def _make_plots(self) -> dict[str, TimePlot]:
         made = {
@@ -110,7 +133,9 @@ class CardPage(QWidget):
             "links": TimePlot(tr("PCIe and NVLink"), "B/s"),
         }
         for plot in made.values():
-            plot.pointed.connect(self._point)
+            plot.pointed.connect(self._context.timed.emit)
+            plot.pointed.connect(lambda at, p=plot: self._note_plot(p, at))
+            plot.picked.connect(self._context.timeline.look)
         return made
 
     def _build(self) -> None:
@@ -161,7 +186,17 @@ class CardPage(QWidget):
         scroll.setWidget(inner)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        self._stack.addWidget(scroll)
+        self._stack.addWidget(self._empty)
+        outer.addWidget(self._stack)
+
+    def _show_absent(self) -> None:
+        line, ask = self._context.timeline, self._context.asked.emit
+        if line.is_live:
+            self._empty.show_text(tr("This card is not in the fleet now"), self.uuid)
+        else:
+            title = tr("Nothing was recorded of this card then")
+            self._empty.show_text(title, self.uuid, actions=[(tr("Back to live"), lambda: ask("time.live"))])
 
     def open(self, uuid: str) -> None:
         """Show another card."""
@@ -192,6 +227,24 @@ class CardPage(QWidget):
     def _point(self, at: float) -> None:
         for plot in self._plots.values():
             plot.point(at)
+        self._bands.point(at)
+
+    def _note_plot(self, plot: TimePlot, at: float) -> None:
+        if at == at:
+            self._pointed = plot
+
+    def save_plot(self) -> None:
+        """Ask where to, and write the plot that was pointed at last."""
+        row = self._context.live.entity(self.uuid)
+        name = "card" if row is None else f"{row.entity.node}-{row.entity.index}"
+        path = saving.ask_path(self, f"{name}-{self._pointed.title.lower().replace(' ', '-')}")
+        if path is not None:
+            saving.write(path, self._pointed.as_file(path.suffix.lower()[1:]), self._context.said.emit)
+
+    def _show_loaded(self) -> None:
+        row = self._context.live.entity(self.uuid)
+        if self.isVisible() and row is not None:
+            self._show_plots(row)
 
     def dress(self) -> None:
         """Take over another theme."""
@@ -203,8 +256,9 @@ class CardPage(QWidget):
         row = self._context.live.entity(self.uuid)
         if not self.isVisible():
             return
+        self._stack.setCurrentIndex(0 if row is not None else 1)
         if row is None:
-            self._title.setText(tr("This card is not in the fleet now"))
+            self._show_absent()
             return
         self._show_head(row)
         self._show_plots(row)
@@ -223,13 +277,13 @@ class CardPage(QWidget):
         self._reasons.setText("   ".join(plain(r) for r in reasons[:3]))
 
     def _show_plots(self, row: EntityRow) -> None:
-        live, uuid, now = self._context.live, row.entity.uuid, time.time()
+        live, line, uuid = self._context.live, self._context.timeline, row.entity.uuid
 
         def curve(title: str, metric: str) -> Curve:
-            return Curve(title, live.series(uuid, metric, SPAN_S))
+            return Curve(title, line.series(uuid, metric))
 
-        since = now - SPAN_S
-        limit = live.series(uuid, "power_limit", SPAN_S)
+        since, now = line.window()
+        limit = line.series(uuid, "power_limit")
         shown = {
             "use": [curve(tr("GPU"), "utilization_gpu"), curve(tr("memory"), "utilization_memory")],
             "memory": [curve(tr("used"), "memory_used"), curve(tr("reserved"), "memory_reserved")],
@@ -248,9 +302,26 @@ class CardPage(QWidget):
         ]
         for name, curves in shown.items():
             self._plots[name].set_utc(self._context.utc)
-            self._plots[name].show_curves(curves, since, now)
+            self._plots[name].show_curves([*curves, *self._compared(name, curves)], since, now)
             self._plots[name].mark_events(marks)
-        self._bands.show_series(live.series(uuid, "clocks_event_reasons", SPAN_S), since, now)
+            self._plots[name].show_moment(line.at)
+        self._bands.show_series(line.series(uuid, "clocks_event_reasons"), since, now)
+
+    def _compared(self, name: str, curves: list[Curve]) -> list[Curve]:
+        """The same curves of a day earlier, or of another card."""
+        line, what = self._context.timeline, self._context.timeline.compared
+        if not what or what == self.uuid:
+            return []
+        if what == "day":
+            prefix, uuid, shift = tr("day before"), self.uuid, DAY_S
+        else:
+            row = self._context.live.entity(what)
+            prefix = plain(f"{row.entity.node}/{row.entity.index}") if row is not None else plain(what[:12])
+            uuid, shift = what, 0.0
+        return [
+            Curve(f"{prefix} {curve.title}", line.series(uuid, metric, shift), True)
+            for curve, metric in zip(curves, PLOTTED[name], strict=False)
+        ]
 
     def _show_lists(self, row: EntityRow) -> None:
         live, entity = self._context.live, row.entity

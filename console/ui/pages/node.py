@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from console.fleet.condition import Condition
@@ -127,7 +125,7 @@ class NodePage(QWidget):
         self._context = context
         self.name = ""
         self._tiles: list[CardTile] = []
-        self._tiles_of: tuple[str, int] = ("", -1)
+        self._tiles_of: tuple[str, int, int] = ("", -1, 0)
         self._title = PlainLabel("", "title")
         self._place = PlainLabel("", "quiet")
         self._link = PlainLabel()
@@ -153,6 +151,12 @@ class NodePage(QWidget):
             table.setMinimumHeight(140)
         self._build(reconnect)
         context.ticked.connect(self.refresh)
+        context.timed.connect(self._point)
+        context.timeline.loaded.connect(self._show_loaded)
+        context.timeline.spanned.connect(self.refresh)
+        for plot in (self._cpu, self._net):
+            plot.pointed.connect(context.timed.emit)
+            plot.picked.connect(context.timeline.look)
         context.changed.connect(lambda names: self.refresh() if self.name in names else None)
 
     def _build(self, reconnect: QPushButton) -> None:
@@ -234,6 +238,21 @@ class NodePage(QWidget):
         super().showEvent(event)
         self.refresh()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.isVisible() and self._context.live.node(self.name) is not None:
+            self._show_tiles()
+
+    def _point(self, at: float) -> None:
+        self._cpu.point(at)
+        self._net.point(at)
+
+    def _show_loaded(self) -> None:
+        if self.isVisible():
+            self._show_plots()
+            for tile in self._tiles:
+                tile.update()
+
     def refresh(self) -> None:
         """Show the present state of the node."""
         if not self.isVisible():
@@ -278,13 +297,13 @@ class NodePage(QWidget):
 
     def _show_tiles(self) -> None:
         live = self._context.live
-        if self._tiles_of != (self.name, live.version):
-            self._tiles_of = (self.name, live.version)
+        columns = max(1, min(4, (self.width() - 32) // 300))
+        if self._tiles_of != (self.name, live.version, columns):
+            self._tiles_of = (self.name, live.version, columns)
             for tile in self._tiles:
                 self._cards.removeWidget(tile)
                 tile.deleteLater()
             self._tiles = []
-            columns = max(1, min(4, self.width() // 320))
             for place, row in enumerate(live.entities_of(self.name)):
                 tile = CardTile(self._context, row)
                 tile.opened.connect(lambda uuid: self._context.go.emit("card", uuid))
@@ -294,15 +313,14 @@ class NodePage(QWidget):
             tile.update()
 
     def _show_plots(self) -> None:
-        live, now = self._context.live, time.time()
-        cpu = [Curve(tr("CPU"), live.host_series(self.name, "cpu_utilization", 300.0))]
-        net = [
-            Curve(tr(HOST_METRIC[m].title), live.host_series(self.name, m, 300.0))
-            for m in ("net_rx", "net_tx", "ib_rx", "ib_tx")
-        ]
+        line, host = self._context.timeline, f"host:{self.name}"
+        cpu = [Curve(tr("CPU"), line.series(host, "cpu_utilization"))]
+        net = [Curve(tr(HOST_METRIC[m].title), line.series(host, m)) for m in ("net_rx", "net_tx", "ib_rx", "ib_tx")]
+        since, until = line.window()
         for plot, curves in ((self._cpu, cpu), (self._net, net)):
             plot.set_utc(self._context.utc)
-            plot.show_curves(curves, now - 300.0, now)
+            plot.show_curves(curves, since, until)
+            plot.show_moment(line.at)
 
     def _show_facts(self, node: NodeRow) -> None:
         live, hello, c = self._context.live, node.hello, node.counters

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from console.fleet.show import number
 from console.telemetry.live import Series
+from console.ui.plots import saving
 from console.ui.plots.decimate import decimate
 from console.ui.text import PlainLabel, tr
 from console.ui.theme import Theme
@@ -31,10 +32,11 @@ def nice_top(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One curve: its legend text and its data."""
+    """One curve: its legend text and its data. One that only compares is drawn in a dotted line."""
 
     title: str
     series: Series
+    is_compared: bool = False
 
 
 class _Axis(pg.AxisItem):
@@ -60,9 +62,11 @@ class TimePlot(QWidget):
 
     Signals:
         pointed: the cursor is at this unix second (NaN when it left).
+        picked: a double click asked for this unix second.
     """
 
     pointed = Signal(float)
+    picked = Signal(float)
 
     def __init__(self, title: str, unit: str, top: float | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +75,7 @@ class TimePlot(QWidget):
         self._title = title
         self._range = 0.0
         self._items: list[pg.PlotDataItem] = []
+        self._bands: list[pg.PlotDataItem] = []
         self._curves: list[Curve] = []
         self._marks: list[pg.InfiniteLine] = []
         self._head = PlainLabel(title, "label")
@@ -88,7 +93,11 @@ class TimePlot(QWidget):
         self._plot.scene().sigMouseMoved.connect(self._moved)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._cursor.hide()
-        self._plot.addItem(self._cursor, ignoreBounds=True)
+        self._moment = pg.InfiniteLine(angle=90, movable=False)
+        self._moment.hide()
+        for line in (self._cursor, self._moment):
+            self._plot.addItem(line, ignoreBounds=True)
+        self._plot.scene().sigMouseClicked.connect(self._clicked)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(0)
@@ -114,8 +123,9 @@ class TimePlot(QWidget):
             axis.setStyle(tickFont=font, tickLength=-4)
         self._plot.showGrid(x=False, y=True, alpha=0.12)
         self._cursor.setPen(pg.mkPen(t.accent, width=1))
-        for i, item in enumerate(self._items):
-            item.setPen(pg.mkPen(QColor(t.curves[i]), width=1))
+        self._moment.setPen(pg.mkPen(t.notice, width=1))
+        for i in range(len(self._items)):
+            self._pen(i)
 
     def set_utc(self, utc: bool) -> None:
         """Write times in UTC or in the workstation's zone."""
@@ -129,22 +139,61 @@ class TimePlot(QWidget):
         self._curves = list(curves)[:MAX_CURVES]
         width = max(50, self._plot.width() - 70)
         while len(self._items) < len(self._curves):
-            pen = pg.mkPen(QColor(Theme.now.curves[len(self._items)]), width=1)
-            item = pg.PlotDataItem(pen=pen, antialias=False, connect="finite")
-            self._items.append(item)
-            self._plot.addItem(item)
+            for items in (self._bands, self._items):
+                item = pg.PlotDataItem(antialias=False, connect="finite")
+                items.append(item)
+                self._plot.addItem(item)
         highest = 0.0
-        for i, item in enumerate(self._items):
+        for i, (item, band) in enumerate(zip(self._items, self._bands, strict=True)):
             if i >= len(self._curves):
                 item.setData([], [])
+                band.setData([], [])
                 continue
+            self._pen(i)
             series = self._curves[i].series
-            t, v = decimate(series.t, series.v, width)
-            item.setData(t, v)
-            if len(v) and not np.isnan(v).all():
-                highest = max(highest, float(np.nanmax(v)))
+            item.setData(*decimate(series.t, series.v, width))
+            low, high = series.low, series.high
+            if low is None or high is None:
+                band.setData([], [])
+                high = series.v
+            else:
+                # From least to greatest and back, bucket by bucket: at a pixel each this is a filled band.
+                band.setData(np.repeat(series.t, 2), np.stack([low, high], axis=1).reshape(-1))
+            if len(high) and not np.isnan(high).all():
+                highest = max(highest, float(np.nanmax(high)))
         self._set_range(since, until, highest)
         self._tell(None)
+
+    def _pen(self, place: int) -> None:
+        curve = self._curves[place] if place < len(self._curves) else None
+        colour = QColor(Theme.now.curves[place])
+        style = Qt.PenStyle.DotLine if curve is not None and curve.is_compared else Qt.PenStyle.SolidLine
+        self._items[place].setPen(pg.mkPen(colour, width=1, style=style))
+        faded = QColor(colour)
+        faded.setAlpha(70)
+        self._bands[place].setPen(pg.mkPen(faded, width=1))
+
+    def show_moment(self, at: float | None) -> None:
+        """A line at the moment that the window shows; None for none."""
+        self._moment.setVisible(at is not None)
+        if at is not None:
+            self._moment.setValue(at)
+
+    @property
+    def title(self) -> str:
+        """What the plot is of."""
+        return self._title
+
+    def as_file(self, kind: str) -> bytes:
+        """The plot as "png", "svg" or "csv"."""
+        if kind == "csv":
+            return saving.as_csv(self._curves, self._unit)
+        return saving.as_svg(self) if kind == "svg" else saving.as_png(self)
+
+    def _clicked(self, event: object) -> None:
+        view = self._plot.getPlotItem().vb
+        if event.double() and view.sceneBoundingRect().contains(event.scenePos()):  # type: ignore[attr-defined]
+            self.picked.emit(view.mapSceneToView(event.scenePos()).x())  # type: ignore[attr-defined]
 
     def _set_range(self, since: float, until: float, highest: float) -> None:
         top = self._top if self._top is not None else nice_top(highest * 1.05)
