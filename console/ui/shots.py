@@ -5,9 +5,10 @@ A new view is one more row in VIEWS.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -21,6 +22,7 @@ from console.fleet.state import Problem, ProblemCode
 from console.registry import Face
 from console.ui import i18n
 from console.ui.dialogs.addnode import AddNodeDialog
+from console.ui.dialogs.gotime import GoDialog
 from console.ui.dialogs.hostkey import HostKeyDialog
 from console.ui.early import application
 from console.ui.palette import KeysDialog, Palette, entries
@@ -29,7 +31,7 @@ from console.ui.theme import DARK, LIGHT, Theme
 from console.ui.window import MainWindow
 
 SIZE, NARROW = (1440, 900), (1366, 768)
-WARM_UP_S = 75.0
+WARM_UP_S = 150.0
 _SETTLE_S = 1.2
 
 _BROKEN = """[[node]]
@@ -100,6 +102,30 @@ def _sick_card(window: MainWindow) -> None:
     window.go("card", _sickest(window))
 
 
+def _past(page: str) -> Callable[[MainWindow], None]:
+    def show(window: MainWindow) -> None:
+        if window.context.timeline.is_live:
+            window.run("time.back")
+            _settle(1.0)
+        _fleet("map")(window) if page == "fleet" else _card(window)
+
+    return show
+
+
+def _hour(window: MainWindow) -> None:
+    window.run("time.live")
+    _card(window)
+    window.run("span.wider")
+
+
+def _go_to_time(window: MainWindow) -> QWidget:
+    window.run("span.narrower")
+    dialog = GoDialog(window.frame, window.actions_of.follow_time)
+    dialog.edit.setText("last tuesday")
+    dialog.accept()
+    return dialog
+
+
 def _settings(window: MainWindow) -> None:
     window.go("settings")
 
@@ -166,6 +192,10 @@ VIEWS: tuple[View, ...] = (
     View("node", _node, everywhere=True, settle_s=1.5),
     View("card", _card, everywhere=True, settle_s=2.5),
     View("card-sick", _sick_card, settle_s=2.0),
+    View("past-map", _past("fleet"), everywhere=True, settle_s=2.0),
+    View("past-card", _past("card"), everywhere=True, settle_s=2.0),
+    View("card-hour", _hour, settle_s=2.0),
+    View("dialog-go-to-time", _go_to_time, everywhere=True, settle_s=0.3),
     View("settings", _settings, everywhere=True, settle_s=0.3),
     View("dialog-key-unknown", _key_dialog(ProblemCode.KEY_UNKNOWN), settle_s=0.3),
     View("dialog-key-changed", _key_dialog(ProblemCode.KEY_CHANGED), settle_s=0.3),
@@ -199,7 +229,15 @@ def run(config: Config, directory: Path, warm_up_s: float = WARM_UP_S) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     app = application()
     i18n.use(app, "en")
-    console = Console(config if config.fleet is not None else Config(data=config.data, demo=Demo())).start()
+    # Pictures of the past need one, and it is nobody's: it goes when they are taken.
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = replace(config, data=Path(folder), record=True)
+        _run(chosen if config.fleet is not None else replace(chosen, demo=Demo()), app, directory, warm_up_s)
+    return 0
+
+
+def _run(config: Config, app: QApplication, directory: Path, warm_up_s: float) -> None:
+    console = Console(config).start()
     try:
         Theme.apply(app, DARK)
         _take(console, directory, "dark", SIZE, VIEWS, warm_up_s)
@@ -217,7 +255,6 @@ def run(config: Config, directory: Path, warm_up_s: float = WARM_UP_S) -> int:
         app.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
     finally:
         console.close()
-    return 0
 
 
 def _take(

@@ -77,7 +77,8 @@ def test_fifty_kills_lose_at_most_the_last_flush(tmp_path):
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             said = [process.stdout.readline()]
-            reading = threading.Thread(target=lambda p=process.stdout: said.extend(p.readlines()))
+            pipe = process.stdout
+            reading = threading.Thread(target=lambda p=pipe, s=said: s.extend(p.readlines()))
             reading.start()
             time.sleep(rng.uniform(0.05, 0.6))
             process.send_signal(signal.SIGKILL)
