@@ -121,7 +121,7 @@ def _hour(window: MainWindow) -> None:
 def _go_to_time(window: MainWindow) -> QWidget:
     window.run("span.narrower")
     dialog = GoDialog(window.frame, window.actions_of.follow_time)
-    dialog.edit.setText("last tuesday")
+    dialog.edit.insert("last tuesday")
     dialog.accept()
     return dialog
 
