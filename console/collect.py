@@ -6,6 +6,7 @@ means that the window is gone, so the process ends too.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from console import logs
 from console.fleet.model import Fleet, Node
+from console.remote.asking import Outcome
 from console.remote.links import Links, SshOptions
 from console.telemetry.collector import Collector
 from console.telemetry.messages import (
     AddNode,
+    Answered,
+    Ask,
     Focus,
     Message,
     Passphrase,
@@ -108,10 +112,16 @@ class CollectorServer:
                 self._links.reconnect(name)
             case Trust(name, fingerprint):
                 self._links.trust(name, fingerprint)
+            case Ask(number, name, body, timeout_s):
+                self._links.ask(name, json.loads(body), timeout_s, lambda o: self._answer(number, name, o))
             case Passphrase(identity, secret):
                 self._links.passphrase(identity, secret)
             case Start() | Stop():
                 pass
+
+    def _answer(self, number: int, name: str, outcome: Outcome) -> None:
+        reply = None if outcome.reply is None else json.dumps(outcome.reply).encode()
+        self._collector.answer(Answered(number, name, outcome.was_sent, reply, outcome.text))
 
     def _refit(self, nodes: tuple[Node, ...]) -> None:
         old = self._fleet

@@ -31,7 +31,8 @@ class Face(enum.StrEnum):
 class Parameter:
     """One argument, taken from the function's signature. `default` is `inspect.Parameter.empty` when required.
 
-    `is_flag` is set for keyword-only ones: on the command line they are written --NAME VALUE.
+    `is_flag` is set for keyword-only ones: on the command line they are written --NAME VALUE. One that `is_many` takes
+    several values of its kind, or is given several times.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Parameter:
     default: Any
     help: str
     is_flag: bool = False
+    is_many: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -121,7 +123,7 @@ class Registry:
             helps = dict(line.strip().split(": ", 1) for line in arguments.splitlines() if ": " in line)
             hints = typing.get_type_hints(function)
             parameters = tuple(
-                Parameter(p.name, _plain(hints[p.name]), p.default, helps.get(p.name, ""), p.kind is p.KEYWORD_ONLY)
+                _parameter(p, hints[p.name], helps.get(p.name, ""))
                 for p in list(inspect.signature(function).parameters.values())[1:]
             )
             self.add(
@@ -148,11 +150,20 @@ class Registry:
             self.add(Command(name, title, doc, faces=frozenset({Face.WINDOW}), key=key, page=page))
 
 
-def _plain(hint: Any) -> type:
-    """The type behind `X | None`."""
+def _parameter(p: inspect.Parameter, hint: Any, text: str) -> Parameter:
+    kind, is_many = _plain(hint)
+    return Parameter(p.name, kind, p.default, text, p.kind is p.KEYWORD_ONLY, is_many)
+
+
+def _plain(hint: Any) -> tuple[type, bool]:
+    """(the type behind `X | None` or `list[X]`, whether it is a list)."""
     options = [a for a in typing.get_args(hint) if a is not type(None)]
+    if typing.get_origin(hint) is list:
+        return options[0], True
+    if options and typing.get_origin(options[0]) is list:
+        return typing.get_args(options[0])[0], True
     found: type = options[0] if options else hint
-    return found
+    return found, False
 
 
 registry = Registry()

@@ -71,7 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
     flag = "--" + parameter.name.replace("_", "-")
-    if parameter.kind is bool:
+    if parameter.is_many and parameter.is_flag:
+        parser.add_argument(flag, dest=parameter.name, action="append", type=parameter.kind, help=parameter.help)
+    elif parameter.is_many:
+        parser.add_argument(parameter.name, nargs="+", type=parameter.kind, help=parameter.help)
+    elif parameter.kind is bool:
         parser.add_argument(flag, dest=parameter.name, action="store_true", help=parameter.help)
     elif parameter.is_required and parameter.is_flag:
         parser.add_argument(flag, dest=parameter.name, type=parameter.kind, required=True, help=parameter.help)
@@ -146,6 +150,14 @@ def _accepts_key(found: Problem, options: argparse.Namespace, as_json: bool) -> 
     return output.ask("Record this key? Type yes: ") == "yes"
 
 
+def _confirms(command: Command, result: dict[str, Any], as_json: bool) -> bool:
+    """Ask at a terminal for the word that confirms; where nobody can answer nothing happens."""
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    output.complain(output.intent_text(result))
+    return output.ask(f"Type {result['confirm']} to {command.id.replace('.', ' ')}: ") == str(result["confirm"]).lower()
+
+
 def _run(command: Command, config: Config, options: argparse.Namespace, as_json: bool) -> int:
     assert command.run is not None
     values = {p.name: getattr(options, p.name) for p in command.parameters}
@@ -157,6 +169,8 @@ def _run(command: Command, config: Config, options: argparse.Namespace, as_json:
         elif command.reads:
             console.read()
         result = command.run(console, **values)
+        if isinstance(result, dict) and result.get("confirm") and _confirms(command, result, as_json):
+            result = command.run(console, **(values | {"yes": True}))
         return _show(command, result, as_json)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left must not complain at exit
@@ -187,6 +201,18 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(output.stats_table(result))
         case "history.prune":
             output.write_line(output.cuts_table(result))
+        case "drain" | "undrain" | "assign" | "release" | "operations.undo" | "operations.adopt" | "operations.resume":
+            output.write_line(output.intent_text(result))
+            if result.get("confirm"):
+                output.complain("nothing was done; give --yes to do it")
+        case "holds":
+            output.write_line(output.holds_table(result))
+        case "operations.list":
+            output.write_line(output.operations_table(result))
+        case "operations.show":
+            output.write_line(output.operation_text(result))
+        case "sudoers":
+            output.write_line(f"# {result['path']}\n{result['helper']}\n{result['sudoers']}")
         case "fleet.trust":
             recorded = result["recorded"]
             output.write_line(f"recorded {recorded}" if recorded else f"every host key to {result['node']} is known")

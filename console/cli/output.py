@@ -169,4 +169,83 @@ def cuts_table(found: dict[str, Any]) -> str:
     return table(("TIER", verb.upper(), "SIZE", "WHY"), rows)
 
 
-LINES = {"fleet.check": check_line, "history.events": event_line, "collect": collect_line}
+def intent_text(result: dict[str, Any]) -> str:
+    """A plan or what was done, for a person."""
+    lines: list[str] = []
+    plan = result.get("plan")
+    if plan is not None:
+        blast = plan["blast"]
+        lines.append(
+            f"{plan['verb']}: {blast['cards']} cards on {blast['nodes']} nodes, {blast['processes']} processes"
+            f" ({plan['reason']})"
+        )
+        for target in plan["targets"]:
+            lines.append(f"  {plain(target['target'])}: {target['before']} -> {target['after']}; {target['effect']}")
+            lines += [f"    runs: {p['pid']} {p['user']} {plain(p['command'], 80)}" for p in target["processes"][:8]]
+            lines += [f"    $ {plain(c, 160)}" for c in target["commands"]]
+        lines += [f"  ! {plain(w, 200)}" for w in plan["warnings"]]
+        lines += [f"  left out: {plain(r['target'])}: {plain(r['why'], 200)}" for r in plan["refused"]]
+    if result.get("operation") is not None:
+        lines.append(operation_text(result["operation"]))
+    if result.get("waiting"):
+        lines.append(f"waiting: {plain(result['waiting'], 300)}")
+    for name in ("nodes", "adopted"):
+        if result.get(name):
+            lines.append(f"{name}: {', '.join(plain(n) for n in result[name])}")
+    return "\n".join(lines)
+
+
+def operation_text(operation: dict[str, Any]) -> str:
+    """An operation with its steps."""
+    head = f"operation {operation['id']}  {operation['verb']}  {operation['state']}  by {plain(operation['by'])}"
+    steps = [
+        f"  {s['n']:>3}  {plain(s['node'])}  {s['verb']}  {s['state']}  {plain(s['evidence'], 160)}"
+        for s in operation["steps"]
+    ]
+    return "\n".join([head, f"  {plain(operation['reason'], 200)}", *steps])
+
+
+def operations_table(rows: list[dict[str, Any]]) -> str:
+    """Operations, newest first."""
+    header = ("Operation", "Verb", "State", "Nodes", "By", "Made", "Reason")
+    body = (
+        [r["id"], r["verb"], r["state"], str(len(r["targets"])), r["by"], _when(r["made"]), r["reason"]] for r in rows
+    )
+    return table(header, body)
+
+
+def holds_table(rows: list[dict[str, Any]]) -> str:
+    """Holds and assignments."""
+    header = ("Node", "Target", "Kind", "State", "Who", "Since", "Until", "Why")
+
+    def line(r: dict[str, Any]) -> list[str]:
+        if r["kind"] == "unknown":
+            return [r["node"], DASH, "unknown", DASH, DASH, DASH, DASH, r["reason"]]
+        until = r.get("expires") or r.get("until")
+        who = r.get("owner") or r.get("tenant") or DASH
+        kind = "stranded hold" if r.get("stranded") else r["kind"]
+        why = r.get("reason") or f"operation {r['operation']}"
+        return [
+            r["node"], r["target"], kind, r["state"], who, _when(r["since"]), DASH if until is None else _when(until), why
+        ]  # fmt: skip
+
+    return table(header, map(line, rows))
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def audit_line(row: dict[str, Any]) -> str:
+    """One row of the audit log."""
+    about = {k: v for k, v in row.items() if k not in ("seq", "hash", "at", "what", "by")}
+    text = json.dumps(about, ensure_ascii=True)
+    return f"{row['seq']:>6}  {_when(row['at'])}  {plain(row.get('by', DASH))}  {row.get('what', DASH)}  {plain(text, 300)}"
+
+
+LINES = {
+    "fleet.check": check_line,
+    "history.events": event_line,
+    "collect": collect_line,
+    "audit.show": audit_line,
+}

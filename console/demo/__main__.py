@@ -72,7 +72,9 @@ def _prepare(folder: Path, options: argparse.Namespace) -> list[DemoNode]:
     key_file.write_text(text)
     epoch = time.monotonic() - options.skip
     plans = plan_fleet(options.nodes, options.cards, options.seed, options.speed)
-    nodes = [DemoNode(SimulatedNode(plan, epoch), _new_key()[1], client, options.burst) for plan in plans]
+    nodes = [
+        DemoNode(SimulatedNode(plan, epoch), _new_key()[1], client, options.burst, folder / "books") for plan in plans
+    ]
     hosts = [f"[127.0.0.1]:{n.port} {n.host_key.get_name()} {n.host_key.get_base64()}\n" for n in nodes]
     (folder / "known_hosts").write_text("".join(hosts))
     (folder / "fleet.toml").write_text(_fleet_file(nodes, folder, options.interval))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import paramiko
 
+from console.agent import answer
 from console.agent import main as agent
 from console.demo.bootstrap import Intake, check_program
 from console.demo.simulation.host import SimulatedHost
@@ -46,10 +49,11 @@ class AgentRun:
     With `burst` it emits at the full second instead of at its own phase.
     """
 
-    def __init__(self, node: SimulatedNode, channel: Any, burst: bool) -> None:
+    def __init__(self, node: SimulatedNode, channel: Any, burst: bool, books: Path) -> None:
         self._node = node
         self._channel = channel
         self._burst = burst
+        self._books = books
         self._intake = Intake()
         self._control: agent.Control | None = None
         self._early: list[bytes] = []
@@ -87,10 +91,14 @@ class AgentRun:
 
     def _run(self) -> None:
         assert self._intake.program is not None
+        is_question = self._intake.config.get("mode") == "ask"
         try:
-            check_program(self._intake.program, self._intake.sha256)
+            check_program(self._intake.program, self._intake.sha256, not is_question)
         except ValueError as exc:
             finish(self._channel, 1, f"{exc}\n")
+            return
+        if is_question:
+            self._answer(self._intake.config["request"])
             return
         try:
             code, text = self._sample(self._intake.config), ""
@@ -100,6 +108,15 @@ class AgentRun:
             _log.exception("%s: the agent failed", self._node.plan.name)
             code, text = 1, f"{type(exc).__name__}: {exc}\n"
         finish(self._channel, code, text)
+
+    def _answer(self, request: dict[str, Any]) -> None:
+        """The card book lies in the demo's own folder, a folder a node; no simulated login may do more."""
+        folder = self._books / self._node.plan.name
+        folder.mkdir(parents=True, exist_ok=True)
+        reply = answer.answer(request, str(folder), "/nonexistent", SimulatedNvml(self._node))
+        with contextlib.suppress(*GONE):
+            self._channel.sendall(json.dumps(reply).encode() + b"\n")
+        finish(self._channel, 0)
 
     def _sample(self, config: dict[str, Any]) -> int:
         config["isolate"] = False  # nothing hangs in here, and threads are dear

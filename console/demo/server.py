@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -40,11 +41,14 @@ class ServerTransport(paramiko.Transport):
 class DemoNode:
     """One simulated node as an SSH server: its listening socket and the connections that stand."""
 
-    def __init__(self, node: SimulatedNode, host_key: paramiko.PKey, client_key: paramiko.PKey, burst: bool) -> None:
+    def __init__(
+        self, node: SimulatedNode, host_key: paramiko.PKey, client_key: paramiko.PKey, burst: bool, books: Path
+    ) -> None:
         self.node = node
         self.host_key = host_key
         self._client_key = client_key
         self._burst = burst
+        self._books = books
         self._transports: list[ServerTransport] = []
         self._lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -95,7 +99,7 @@ class DemoNode:
         """
         plan = self.node.plan
         if is_bootstrap(command) and plan.has_python:
-            AgentRun(self.node, channel, self._burst)
+            AgentRun(self.node, channel, self._burst, self._books)
         elif command.startswith("nvidia-smi ") and plan.has_driver:
             in_thread("nvidia-smi", lambda: _after_reply(lambda: serve_smi(self.node, channel, command)))
         else:

@@ -17,6 +17,7 @@ from typing import Any
 from console.fleet.names import is_python
 
 PACKAGE = "cardkeeper_agent"
+_FOLDER = Path(__file__).resolve().parent.parent / "agent"
 
 # Python 3.6; only characters that stay themselves within single quotes in sh, bash, dash, csh and fish. The first line
 # of standard input says how many bytes of program follow it, their hash and the configuration.
@@ -81,8 +82,8 @@ def command(python: str) -> str:
     return f"{python} -u -c '{_BOOTSTRAP}'"
 
 
-def build(folder: Path, extra: dict[str, Path]) -> Bundle:
-    """A bundle of the package in `folder` (as PACKAGE) and single modules `extra` {name: file}.
+def build(folder: Path, extra: dict[str, Path], entry: str = "main", only: tuple[str, ...] = ()) -> Bundle:
+    """A bundle of the package in `folder` (as PACKAGE; of its modules `only` these) and modules `extra` {name: file}.
 
     Raises:
         OSError: a source cannot be read.
@@ -90,10 +91,12 @@ def build(folder: Path, extra: dict[str, Path]) -> Bundle:
     modules: list[tuple[str, str, bool]] = []
     for file in sorted(folder.glob("*.py")):
         is_package = file.stem == "__init__"
+        if only and not is_package and file.stem not in only:
+            continue
         name = PACKAGE if is_package else f"{PACKAGE}.{file.stem}"
         modules.append((name, file.read_text("utf-8"), is_package))
     modules += [(name, file.read_text("utf-8"), False) for name, file in sorted(extra.items())]
-    body = {"entry": f"{PACKAGE}.main", "loader": _LOADER, "modules": modules}
+    body = {"entry": f"{PACKAGE}.{entry}", "loader": _LOADER, "modules": modules}
     data = zlib.compress(json.dumps(body).encode(), 9)
     return Bundle(data, hashlib.sha256(data).hexdigest())
 
@@ -105,13 +108,26 @@ def agent_bundle() -> Bundle:
     Raises:
         OSError: the sources are not there (a damaged installation).
     """
-    folder = Path(__file__).resolve().parent.parent / "agent"
-    frozen_binding = folder / "vendor" / "pynvml.py"
-    if frozen_binding.exists():
-        binding = frozen_binding
-    else:
-        spec = importlib.util.find_spec("pynvml")
-        if spec is None or spec.origin is None:
-            raise FileNotFoundError("pynvml is not installed: pip install nvidia-ml-py")
-        binding = Path(spec.origin)
-    return build(folder, {"pynvml": binding})
+    return build(_FOLDER, {"pynvml": _binding()})
+
+
+@functools.cache
+def answer_bundle(with_nvml: bool) -> Bundle:
+    """What answers one question and ends: the card book alone, or with what looks at the cards.
+
+    Raises:
+        OSError: the sources are not there (a damaged installation).
+    """
+    if with_nvml:
+        return build(_FOLDER, {"pynvml": _binding()}, "answer", ("answer", "book", "processes", "verdict"))
+    return build(_FOLDER, {}, "answer", ("answer", "book"))
+
+
+def _binding() -> Path:
+    frozen = _FOLDER / "vendor" / "pynvml.py"
+    if frozen.exists():
+        return frozen
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("pynvml is not installed: pip install nvidia-ml-py")
+    return Path(spec.origin)

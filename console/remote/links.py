@@ -22,6 +22,7 @@ import paramiko
 from console.fleet.model import Fleet, Node
 from console.fleet.state import LinkSink, LinkState, Problem, ProblemCode
 from console.remote import bundle, smi
+from console.remote.asking import Outcome, ask
 from console.remote.auth import KeyRing, Passphrases
 from console.remote.connection import Connector, close_now
 from console.remote.errors import LinkProblem, closed, problem
@@ -42,6 +43,7 @@ PERSON_AGAIN_S = 60.0
 PING_S = 10.0
 TICK_S = 0.25
 SENDERS = 4
+ASKERS = 16
 PERIODS = {"medium": 5.0, "slow": 30.0}
 
 
@@ -80,12 +82,17 @@ class Links:
         self._links: dict[str, _Link] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._end = threading.Event()
         self._generations = itertools.count(1)
         self.update(fleet)
         self._threads = [
             threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True)
-            for jobs, name, count in ((self._jobs, "connect", options.parallel), (self._chores, "send", SENDERS))
+            for jobs, name, count in (
+                (self._jobs, "connect", options.parallel),
+                (self._chores, "send", SENDERS),
+                (self._questions, "ask", ASKERS),
+            )
             for _ in range(count)
         ]
         self._threads.append(threading.Thread(target=self._keep_house, name="links", daemon=True))
@@ -154,6 +161,18 @@ class Links:
         """
         self._jobs.put(lambda: self._trust(name, wanted))
 
+    def ask(self, name: str, request: dict[str, Any], timeout_s: float, done: Callable[[Outcome], None]) -> None:
+        """Ask one question on the node's connection; `done` hears what came of it, on another thread."""
+        self._questions.put(lambda: done(self._ask(name, request, timeout_s)))
+
+    def _ask(self, name: str, request: dict[str, Any], timeout_s: float) -> Outcome:
+        with self._lock:
+            link = self._links.get(name)
+            transport = None if link is None or link.translator is not None else link.transport
+        if link is None or transport is None:
+            return Outcome(False, None, f"{name} is not connected")
+        return ask(transport, link.node.python, name, request, timeout_s)
+
     def close(self) -> None:
         """Close every connection."""
         self._end.set()
@@ -171,6 +190,8 @@ class Links:
         self._connector.close()
         for _ in range(SENDERS):
             self._chores.put(None)
+        for _ in range(ASKERS):
+            self._questions.put(None)
 
     # Housekeeping
 

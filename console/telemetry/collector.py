@@ -17,6 +17,7 @@ from console.fleet.state import LinkState, NodeLinks, Problem, ProblemCode
 from console.telemetry.clock import Stamp
 from console.telemetry.feed import Feed, Place
 from console.telemetry.messages import (
+    Answered,
     Dropped,
     Happened,
     LinkChange,
@@ -388,6 +389,12 @@ class Collector:
         """Tell the window of an event that somebody else found (a recorder's counters)."""
         with self._lock:
             self._outbox.put_event(Happened(event, self._outbox.lost))
+        self._wake()
+
+    def answer(self, message: Answered) -> None:
+        """Hand the answer to a question on."""
+        with self._lock:
+            self._outbox.put_state("answered", str(message.id), message)
         self._wake()
 
     def announce(self, message: Message) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import collections
+import itertools
+import json
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +18,8 @@ from console.fleet.metrics import Tier
 from console.fleet.model import Entity, Fleet, GpuProcess, Node, NodeEvent
 from console.fleet.state import STALE_PERIODS, LinkState, Problem
 from console.telemetry.messages import (
+    Answered,
+    Ask,
     BoardPlace,
     Dropped,
     Happened,
@@ -87,6 +93,8 @@ class Directory:
         self.send = send
         self._mono = mono
         self._wall = wall
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, Future[Answered]] = {}
         self._mailbox: collections.deque[Message | str] = collections.deque()
         self._entries: dict[str, NodeEntry] = {}
         self._order: list[str] = []
@@ -115,11 +123,27 @@ class Directory:
 
     def receive(self, message: Message) -> None:
         """Queue a message of the collector; any thread."""
+        if isinstance(message, Answered):
+            asked = self._asked.pop(message.id, None)
+            if asked is not None:
+                asked.set_result(message)
+            return
         self._mailbox.append(message)
 
     def collector_lost(self, text: str) -> None:
         """Queue the news that the collector is gone; any thread."""
+        while self._asked:
+            number, asked = self._asked.popitem()
+            # It may have been sent and done: nobody is left who knows.
+            asked.set_result(Answered(number, "", True, None, "the collector ended before the answer"))
         self._mailbox.append(text)
+
+    def ask(self, node: str, request: dict[str, Any], timeout_s: float = 30.0) -> Future[Answered]:
+        """Ask a node one question (see console.agent.answer); any thread."""
+        number, asked = next(self._numbers), Future[Answered]()
+        self._asked[number] = asked
+        self.send(Ask(number, node, json.dumps(request).encode(), timeout_s))
+        return asked
 
     def pump(self, budget_s: float = 0.008) -> Changes:
         """Apply queued messages for at most `budget_s`; what is left waits for the next call."""

@@ -98,8 +98,19 @@ class Recording(msgspec.Struct, frozen=True, tag="recording"):
     text: str = ""
 
 
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """What came of an Ask. `reply` is JSON, None where there is none; `was_sent` False: the node never got it."""
+
+    id: int
+    name: str
+    was_sent: bool
+    reply: bytes | None
+    text: str = ""
+
+
 Message = (
-    Ready
+    Answered
+    | Ready
     | BoardPlace
     | NodeSlot
     | NodeLayout
@@ -166,11 +177,20 @@ class Passphrase(msgspec.Struct, frozen=True, tag="passphrase"):
         return f"Passphrase(identity={self.identity!r}, secret=<hidden>)"
 
 
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """Ask a node one question (JSON, see console.agent.answer) on its connection; Answered comes back with `id`."""
+
+    id: int
+    name: str
+    request: bytes
+    timeout_s: float = 30.0
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """End in good order."""
 
 
-Request = Start | Focus | AddNode | RemoveNode | Reconnect | Trust | Passphrase | Stop
+Request = Ask | Start | Focus | AddNode | RemoveNode | Reconnect | Trust | Passphrase | Stop
 
 _LENGTH = struct.Struct(">I")
 _encoder = msgspec.msgpack.Encoder()

@@ -7,9 +7,9 @@ from PySide6.QtCore import QObject, Signal
 from console.app import Console
 from console.fleet.query import All, Query
 from console.past import PastFleet
+from console.rows import Rows
 from console.telemetry.live import LiveFleet
 from console.ui.preferences import Preferences
-from console.ui.rows import Rows
 from console.ui.timeline import Timeline
 
 NODE = "node:"

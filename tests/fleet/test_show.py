@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from console.fleet.condition import Condition, judge, read_xids
 from console.fleet.model import NodeEvent
 from console.fleet.show import clock_reasons, duration, figures, middle, number, plain, reading
-from console.ui.rows import RESOURCES
+from console.rows import RESOURCES
 
 
 @given(st.text(max_size=600))

@@ -12,9 +12,9 @@ from PySide6.QtGui import QBrush, QColor, QFontMetrics, QImage, QPainter, QPixma
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from console.fleet.condition import Condition
+from console.rows import Rows
 from console.ui.icons import condition_icon
 from console.ui.plots import sparks
-from console.ui.rows import Rows
 from console.ui.theme import Theme
 
 if TYPE_CHECKING:

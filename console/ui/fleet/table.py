@@ -17,11 +17,11 @@ from console.fleet.metrics import CARD_METRIC
 from console.fleet.model import EntityKind
 from console.fleet.show import DASH, number, plain
 from console.fleet.state import ReadingState
+from console.rows import Rows
 from console.ui.fleet.cells import SPARK_W, CellPainter, SparkPainter
 from console.ui.icons import condition_icon
 from console.ui.marks import condition_colour, condition_word
 from console.ui.parts import age_text, state_word
-from console.ui.rows import Rows
 from console.ui.text import left_to_right, tip, tr
 from console.ui.theme import Theme
 

@@ -1,8 +1,9 @@
-"""The fleet as rows for the map, the table and the filter: columns, texts, flags and conditions, once a tick."""
+"""The fleet as rows for the map, the table and the filter: columns, texts, flags and conditions, once a tick. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ from console.fleet.query import Query, evaluate
 from console.fleet.state import ReadingState
 from console.past import PastFleet
 from console.telemetry.live import Column, LiveFleet
-from console.ui.style import RESOURCES
+
+RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
 
 class Rows:

@@ -1,0 +1,238 @@
+"""Commands over what was done: operations, undoing and adopting them, the audit log, the rights that enforcement needs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from console.acting import open_operations, told_operation
+from console.app import Console, ConsoleError
+from console.history.when import parse_moment
+from console.operate import Operations
+from console.operations.door import Declined, NotSent, Unsure
+from console.operations.journal import OPEN, Journal, JournalError, Operation, OpState
+from console.operations.states import Refusal
+from console.registry import Danger, registry
+
+SUDOERS = """# /etc/sudoers.d/cardkeeper: the four verbs of /usr/local/sbin/cardkeeper-node, and nothing else.
+# Install the helper first, owned by root, mode 0755; check this file with: visudo -cf /etc/sudoers.d/cardkeeper
+{user} ALL=(root) NOPASSWD: /usr/local/sbin/cardkeeper-node
+Defaults!/usr/local/sbin/cardkeeper-node !requiretty, env_reset
+"""
+
+
+def _journal(console: Console) -> Journal:
+    try:
+        return Journal(console.config.history_folder)
+    except JournalError as exc:
+        raise ConsoleError(str(exc)) from exc
+
+
+def _found(journal: Journal, operation: str) -> Operation:
+    try:
+        return journal.operation(operation)
+    except KeyError:
+        raise ConsoleError(f"there is no operation {operation}; see: cardkeeper operations list") from None
+
+
+@registry.command("operations.list", "List operations", reads=False)
+def operations_list(console: Console, *, open: bool = False) -> list[dict[str, Any]]:
+    """Operations of this workstation, newest first.
+
+    Args:
+        open: only those that are not finished
+    """
+    journal = _journal(console)
+    try:
+        return [told_operation(o, journal) for o in journal.operations(OPEN if open else ())]
+    finally:
+        journal.close()
+
+
+@registry.command("operations.show", "Show an operation", reads=False)
+def operations_show(console: Console, operation: str) -> dict[str, Any]:
+    """One operation with its steps and their evidence.
+
+    Args:
+        operation: its id, or how it begins
+    """
+    journal = _journal(console)
+    try:
+        return told_operation(_found(journal, operation), journal)
+    finally:
+        journal.close()
+
+
+@registry.command("operations.resume", "Go on with an operation", danger=Danger.NODE, connects=True)
+def operations_resume(console: Console, operation: str, *, yes: bool = False) -> dict[str, Any]:
+    """Look at what became of its steps, and prove whether a drain's work is over.
+
+    Args:
+        operation: its id, or how it begins
+        yes: write the proof into the card books without asking
+    """
+    operations = open_operations(console, [])
+    try:
+        found = _found(operations.journal, operation)
+        state = operations.executor.reconcile(found)
+        waiting = ""
+        if state is OpState.WAITING and yes:
+            found = operations.journal.operation(found.id)
+            waiting = operations.executor.prove(found, operations.uuids_of, needs_fds=False)
+        told = told_operation(operations.journal.operation(found.id), operations.journal)
+        return {"operation": told, "waiting": waiting or None, "done": True}
+    except (Refusal, JournalError) as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        operations.close()
+
+
+@registry.command("operations.undo", "Undo an operation", danger=Danger.NODE, connects=True)
+def operations_undo(console: Console, operation: str, *, yes: bool = False) -> dict[str, Any]:
+    """Put back what a drain or an assignment changed, on every node it touched.
+
+    Args:
+        operation: its id, or how it begins
+        yes: do it without asking
+    """
+    operations = open_operations(console, [])
+    try:
+        found = _found(operations.journal, operation)
+        if not yes:
+            return {"operation": told_operation(found, operations.journal), "done": False, "confirm": found.id[:4]}
+        failures = operations.executor.undo(found, operations.session, operations.by)
+        if failures:
+            why = "; ".join(f"{n}: {w}" for n, w in failures.items())
+            raise ConsoleError(f"not everything was undone: {why}\nnext: cardkeeper operations undo {found.id}")
+        return {"operation": told_operation(_found(operations.journal, found.id), operations.journal), "done": True}
+    except (Refusal, JournalError) as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        operations.close()
+
+
+@registry.command("operations.adopt", "Take over stranded holds", danger=Danger.NODE, connects=True)
+def operations_adopt(console: Console, operation: str, *, yes: bool = False) -> dict[str, Any]:
+    """Make the holds of an operation whose console is gone your own, so that you can lift them.
+
+    Args:
+        operation: its full id, as `holds` shows it
+        yes: do it without asking
+    """
+    operations = open_operations(console, [])
+    try:
+        names = [n.node.name for n in operations.live.nodes]
+        books = operations.read_books(names)
+        nodes = [n for n, b in books.items() if not isinstance(b, str) and any(
+            e.hold_of(operation) for e in b.entries.values()
+        )]  # fmt: skip
+        if not nodes:
+            raise ConsoleError(f"no card book has a hold of {operation}; see: cardkeeper holds")
+        if not yes:
+            return {"nodes": nodes, "done": False, "confirm": nodes[0]}
+        _remember(operations, operation, books, nodes)
+        adopted = operations.executor.adopt(operation, nodes, operations.session, operations.by)
+        return {"adopted": adopted, "done": True}
+    except (Refusal, JournalError, NotSent, Unsure, Declined) as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        operations.close()
+
+
+def _remember(operations: Operations, op: str, books: dict[str, Any], nodes: list[str]) -> None:
+    """Write a stranger's drain into this journal, as its own from now on."""
+    try:
+        operations.journal.operation(op)
+        operations.journal.take_over(op, operations.session, operations.by)
+        return
+    except KeyError:
+        pass
+    targets = {n: tuple(e.target for e in books[n].entries.values() if e.hold_of(op)) for n in nodes}
+    hold = next(e.hold_of(op) for e in books[nodes[0]].entries.values() if e.hold_of(op))
+    now = time.time()
+    made = Operation(
+        op, operations.session, "drain", operations.by, hold.reason, {"adopted_from": hold.owner}, "", targets,
+        OpState.WAITING, hold.since, now,
+    )  # fmt: skip
+    operations.journal.begin(
+        made, {"verb": "adopt", "from": hold.owner, "targets": {n: list(t) for n, t in targets.items()}}
+    )
+
+
+@registry.command("audit.show", "Show the audit log", reads=False, streams=True)
+def audit_show(console: Console, *, since: str | None = None) -> Iterator[dict[str, Any]]:
+    """Every intent and outcome, oldest first.
+
+    Args:
+        since: only from then on
+    """
+    at = 0.0
+    if since is not None:
+        try:
+            at = parse_moment(since, datetime.now().astimezone()).timestamp()
+        except ValueError as exc:
+            raise ConsoleError(f"--since: {exc}") from exc
+    journal = _journal(console)
+    try:
+        for row in journal.audit_rows():
+            if row.body["at"] >= at:
+                yield {"seq": row.seq, "hash": row.hash, **row.body}
+    finally:
+        journal.close()
+
+
+@registry.command("audit.verify", "Verify the audit log", reads=False)
+def audit_verify(console: Console) -> dict[str, Any]:
+    """Recompute the chain of hashes; a row that was changed, taken out or put in is found."""
+    journal = _journal(console)
+    try:
+        verdict = journal.verify()
+    finally:
+        journal.close()
+    if verdict.fault:
+        raise ConsoleError(f"the audit log is broken: {verdict.fault}; {verdict.rows} rows before it are good")
+    return {"rows": verdict.rows, "head": verdict.head, "good": True}
+
+
+@registry.command("audit.export", "Export the audit log", danger=Danger.LOCAL, reads=False)
+def audit_export(console: Console, file: str) -> dict[str, Any]:
+    """Write the audit log as NDJSON with its hashes, so that others can verify it.
+
+    Args:
+        file: the file to write; it must not exist
+    """
+    path = Path(file)
+    journal = _journal(console)
+    try:
+        rows = journal.audit_rows()
+    finally:
+        journal.close()
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            for row in rows:
+                out.write(json.dumps({"seq": row.seq, "prev": row.prev, "hash": row.hash, "body": row.body}) + "\n")
+    except FileExistsError:
+        raise ConsoleError(f"{path} exists; nothing was written") from None
+    return {"written": str(path), "rows": len(rows)}
+
+
+@registry.command("sudoers", "Print the rights that enforcement needs", reads=False)
+def sudoers(console: Console, *, user: str = "ops") -> dict[str, Any]:
+    """The exact sudoers line, and the helper it names, for nodes on which the login is not root.
+
+    Args:
+        user: the login on the nodes
+    """
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user):
+        raise ConsoleError(f"--user: {user!r} is not a login name")
+    helper = Path(__file__).resolve().parent.parent / "resources" / "cardkeeper-node"
+    return {
+        "sudoers": SUDOERS.format(user=user),
+        "helper": helper.read_text("utf-8"),
+        "path": "/usr/local/sbin/cardkeeper-node",
+    }

@@ -1,0 +1,333 @@
+"""Commands that act on nodes: drain, undrain, assign, release; and the holds that stand there."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+from console.app import Console, ConsoleError
+from console.fleet.metrics import Tier
+from console.fleet.state import LinkState
+from console.history.when import parse_moment
+from console.operate import Operations
+from console.operations.journal import Journal, JournalError, Operation, OpState
+from console.operations.plan import Plan
+from console.operations.states import NODE, Refusal
+from console.registry import Danger, registry
+
+ON_DEADLINE = ("wait", "ask", "force")
+READY_S = 20.0
+AGAIN_S = 5.0
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def seconds_of(text: str, name: str) -> float:
+    """The seconds of a span like 30m.
+
+    Raises:
+        ConsoleError: it is none.
+    """
+    found = _DURATION.match(text.strip())
+    if found is None:
+        raise ConsoleError(f"--{name}: {text!r} is not a span of time; write 90s, 30m, 8h or 60d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _until(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if _DURATION.match(text.strip()):
+        return time.time() + seconds_of(text, "until")
+    try:
+        at = parse_moment(text, datetime.now().astimezone()).timestamp()
+    except ValueError as exc:
+        raise ConsoleError(f"--until: {exc}, or a span like 8h") from exc
+    if at <= time.time():
+        raise ConsoleError(f"--until {text} is past")
+    return at
+
+
+def _ready(operations: Operations, words: list[str]) -> None:
+    """Wait until the nodes that are named were read once, processes included."""
+    live = operations.live
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        live.pump()
+        nodes = [n for n in live.nodes if n.node.name in words] if all(live.node(w) for w in words) else live.nodes
+        live_nodes = [n for n in nodes if n.link is LinkState.LIVE]
+        settled = bool(nodes) and all(n.link is LinkState.LIVE or n.problem is not None for n in nodes)
+        medium = {e.node_index for e, t in zip(live.entities, live.sample_times(Tier.MEDIUM), strict=True) if t > 0.0}
+        with_cards = {e.node_index for e in live.entities}
+        if settled and all(n.index in medium or n.index not in with_cards for n in live_nodes):
+            return
+        time.sleep(0.1)
+
+
+def open_operations(console: Console, words: list[str]) -> Operations:
+    """Operations over a started console, once the nodes that `words` name were read.
+
+    Raises:
+        ConsoleError: the journal cannot be had.
+    """
+    try:
+        operations = Operations(console.live, console.config.history_folder)
+    except JournalError as exc:
+        raise ConsoleError(str(exc)) from exc
+    try:
+        _ready(operations, words)
+    except BaseException:
+        operations.close()
+        raise
+    return operations
+
+
+def told_plan(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "verb": plan.asked.verb,
+        "reason": plan.asked.reason,
+        "by": plan.asked.by,
+        "digest": plan.digest,
+        "blast": plan.blast,
+        "warnings": list(plan.warnings),
+        "refused": [{"target": label, "why": why} for label, why in plan.refused],
+        "targets": [
+            {
+                "target": c.view.label, "node": c.view.node, "card": None if c.view.target == NODE else c.view.target,
+                "before": str(c.before.admin), "after": str(c.after.admin), "use": str(c.view.use),
+                "health": str(c.view.health),
+                "tenant": c.before.assignment.tenant if c.before.assignment is not None else None,
+                "processes": [
+                    {"pid": w.pid, "user": w.user, "command": w.command, "job": w.job} for w in c.view.work
+                ],
+                "commands": list(c.commands), "effect": c.effect,
+            }
+            for c in plan.changes
+        ],
+    }  # fmt: skip
+
+
+def told_operation(operation: Operation, journal: Journal) -> dict[str, Any]:
+    """An operation with its steps as JSON."""
+    return {
+        "id": operation.id,
+        "verb": operation.verb,
+        "state": str(operation.state),
+        "by": operation.by,
+        "reason": operation.reason,
+        "made": operation.made_at,
+        "changed": operation.changed_at,
+        "targets": {n: list(t) for n, t in operation.targets.items()},
+        "params": operation.params,
+        "steps": [
+            {"n": s.n, "node": s.node, "verb": s.verb, "state": str(s.state), "evidence": s.evidence, "at": s.at}
+            for s in journal.steps(operation.id)
+        ],
+    }
+
+
+def _act(
+    console: Console,
+    verb: str,
+    words: list[str],
+    reason: str,
+    plan: bool,
+    yes: bool,
+    deadline: tuple[float, str] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Plan, and carry out where `yes` says so. Without it the answer names the word that confirms."""
+    if not reason.strip():
+        raise ConsoleError("--reason: say why, for whoever comes next")
+    operations = open_operations(console, words)
+    try:
+        asked = operations.asked(verb, reason.strip(), **more)
+        made = operations.plan(asked, words)
+        if plan or not yes or not made.changes:
+            if not plan and not made.changes:
+                raise ConsoleError("nothing can be done: " + "; ".join(f"{t}: {why}" for t, why in made.refused))
+            word = made.nodes[0] if len(made.nodes) == 1 else str(made.blast["cards"])
+            return {"plan": told_plan(made), "done": False, "confirm": None if plan else word}
+        operation = operations.executor.run(made, operations.plan(asked, words))
+        waiting = ""
+        if verb == "drain" and deadline is not None and operation.state is OpState.WAITING:
+            waiting = _wait(operations, operation, *deadline)
+        found = told_operation(operations.journal.operation(operation.id), operations.journal)
+        if operation.state in (OpState.FAILED, OpState.PARTIAL, OpState.AMBIGUOUS):
+            why = "; ".join(s["evidence"] for s in found["steps"] if s["state"] in ("failed", "ambiguous"))
+            raise ConsoleError(
+                f"{verb} {operation.state}: {why or 'see its steps'}\nnext: cardkeeper operations show {operation.id}"
+            )
+        return {"plan": told_plan(made), "done": True, "operation": found, "waiting": waiting or None}
+    except (Refusal, JournalError) as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        operations.close()
+
+
+def _wait(operations: Operations, operation: Operation, seconds: float, on_deadline: str) -> str:
+    """Prove idleness again and again until the deadline; what is still waited for, "" when drained."""
+    end = time.monotonic() + seconds
+    while True:
+        waiting = operations.executor.prove(operation, operations.uuids_of, needs_fds=False)
+        operations.live.pump()
+        if not waiting or time.monotonic() > end:
+            break
+        time.sleep(AGAIN_S)
+    if waiting and on_deadline != "wait":
+        about = {"what": "deadline passed", "by": operation.by, "op": operation.id, "waiting": waiting}
+        operations.journal.note(about)
+        waiting += "; the deadline passed: the hold stays, nothing was ended by force"
+    return waiting
+
+
+@registry.command("drain", "Drain cards or nodes", danger=Danger.NODE, connects=True)
+def drain(
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    until: str | None = None,
+    deadline: str | None = None,
+    on_deadline: str = "wait",
+    advisory: bool = False,
+    plan: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """Let the running work end and take no new: a hold in the node's card book, and a block where this login may.
+
+    Without --deadline it returns as soon as the hold is in force; `operations resume` proves later that the work is over.
+
+    Args:
+        targets: nodes, card UUIDs, or filters
+        reason: why; the next person reads it
+        until: the hold expires then (8h, or a time)
+        deadline: wait so long for the work to end, like 30m
+        on_deadline: wait or ask; force is refused, for nothing here was approved beforehand
+        advisory: write the hold, block nothing
+        plan: say what would happen and change nothing
+        yes: do it without asking
+    """
+    if on_deadline not in ON_DEADLINE:
+        raise ConsoleError(f"--on-deadline is one of {', '.join(ON_DEADLINE)}")
+    if on_deadline == "force":
+        raise ConsoleError("--on-deadline force needs an approval given beforehand, and none is recorded; use ask")
+    patience = None if deadline is None else (seconds_of(deadline, "deadline"), on_deadline)
+    return _act(
+        console, "drain", targets, reason, plan, yes, patience, until=_until(until), enforce=not advisory
+    )  # fmt: skip
+
+
+@registry.command("undrain", "Put back into service", danger=Danger.NODE, connects=True)
+def undrain(
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    operation: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """Lift your own holds, or those of one operation. Others' holds are never lifted.
+
+    Args:
+        targets: nodes, card UUIDs, or filters
+        reason: why
+        operation: lift only the holds of this operation
+        plan: say what would happen and change nothing
+        yes: do it without asking
+    """
+    return _act(console, "undrain", targets, reason, plan, yes, lifts=operation or "")
+
+
+@registry.command("assign", "Give cards to a tenant", danger=Danger.NODE, connects=True)
+def assign(
+    console: Console,
+    targets: list[str],
+    *,
+    tenant: str,
+    reason: str,
+    until: str | None = None,
+    user: list[str] | None = None,
+    acknowledge: bool = False,
+    plan: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """Record in the nodes' card books that free cards in service are a tenant's. Two consoles cannot both do it.
+
+    Args:
+        targets: nodes, card UUIDs, or filters
+        tenant: whose they are from now on
+        reason: why
+        until: for how long (60d, or a time)
+        user: a login that may run there; others are then told as squatters
+        acknowledge: give away cards that are not well, too
+        plan: say what would happen and change nothing
+        yes: do it without asking
+    """
+    return _act(
+        console, "assign", targets, reason, plan, yes, tenant=tenant.strip(), until=_until(until),
+        users=tuple(user or ()), acknowledged=acknowledge,
+    )  # fmt: skip
+
+
+@registry.command("release", "Take cards back from their tenant", danger=Danger.NODE, connects=True)
+def release(
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    force: bool = False,
+    plan: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """End the assignment of cards that nobody uses.
+
+    Args:
+        targets: nodes, card UUIDs, or filters
+        reason: why
+        force: although processes run there, which go on
+        plan: say what would happen and change nothing
+        yes: do it without asking
+    """
+    return _act(console, "release", targets, reason, plan, yes, force=force)
+
+
+@registry.command("holds", "List holds and assignments", connects=True)
+def holds(console: Console, *, node: str | None = None) -> list[dict[str, Any]]:
+    """What the card books of the nodes say now: who holds or has what, since when, why.
+
+    Args:
+        node: only this node
+    """
+    operations = open_operations(console, [node] if node else [])
+    try:
+        names = [n.node.name for n in operations.live.nodes if node in (None, n.node.name)]
+        if not names:
+            raise ConsoleError(f"there is no node {node}; see: cardkeeper nodes")
+        known = {o.id for o in operations.journal.operations()}
+        out: list[dict[str, Any]] = []
+        for name, book in operations.read_books(names).items():
+            if isinstance(book, str):
+                out.append({"node": name, "target": None, "kind": "unknown", "reason": book})
+                continue
+            for entry in book.entries.values():
+                where = {"node": name, "target": entry.target, "state": str(entry.admin), "shared": book.is_shared}
+                for hold in entry.holds:
+                    out.append({
+                        **where, "kind": "hold", "operation": hold.op, "owner": hold.owner, "reason": hold.reason,
+                        "session": hold.session, "since": hold.since, "expires": hold.expires,
+                        "stranded": hold.op not in known,
+                    })  # fmt: skip
+                if entry.assignment is not None:
+                    a = entry.assignment
+                    out.append({
+                        **where, "kind": "assignment", "operation": a.op, "tenant": a.tenant, "since": a.since,
+                        "until": a.until, "users": list(a.users),
+                    })  # fmt: skip
+        return out
+    finally:
+        operations.close()

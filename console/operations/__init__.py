@@ -1,0 +1,1 @@
+"""Drain, assign, return, maintenance: planned, guarded, journalled, executed, resumed and undone; the audit log."""
