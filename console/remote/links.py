@@ -25,6 +25,7 @@ from console.remote import bundle, smi
 from console.remote.asking import Outcome, ask
 from console.remote.auth import KeyRing, Passphrases
 from console.remote.connection import Connector, close_now
+from console.remote.endings import agent_failed, internal, is_missing, no_session, nothing_there
 from console.remote.errors import LinkProblem, closed, problem
 from console.remote.hostkeys import fingerprint, plain_key, record
 from console.remote.stream import Fed, Tail, acknowledge
@@ -260,7 +261,7 @@ class Links:
             return
         except Exception as exc:  # noqa: BLE001 - shown to the person as a fault of ours
             _log.exception("%s: connecting failed", name)
-            self._failed(link, generation, _internal(name, exc))
+            self._failed(link, generation, internal(name, exc))
             return
         with self._lock:
             if self._links.get(name) is not link or link.generation != generation:
@@ -284,7 +285,7 @@ class Links:
         try:
             self._open(link, generation, transport, bundle.command(node.python), first)
         except (OSError, EOFError, paramiko.SSHException) as exc:
-            self._end_link(link, generation, LinkState.FAILED, _no_session(node.name, exc))
+            self._end_link(link, generation, LinkState.FAILED, no_session(node.name, exc))
         with self._lock:
             link.busy = False
 
@@ -328,12 +329,12 @@ class Links:
         channel.status_event.wait(2.0)  # the exit status comes just after the end of output
         status, name = channel.exit_status, link.node.name
         text = link.errors.text
-        if _is_missing(status, text) and link.translator is None and not link.spoke:
+        if is_missing(status, text) and link.translator is None and not link.spoke:
             self._fall_back(link, generation)
-        elif _is_missing(status, text):
-            self._end_link(link, generation, LinkState.FAILED, _nothing_there(link.node))
+        elif is_missing(status, text):
+            self._end_link(link, generation, LinkState.FAILED, nothing_there(link.node))
         elif status not in (-1, 0) and not link.spoke:
-            self._end_link(link, generation, LinkState.FAILED, _agent_failed(link.node, status, text))
+            self._end_link(link, generation, LinkState.FAILED, agent_failed(link.node, status, text))
         else:
             why = text.splitlines()[-1] if text else "the node closed it"
             self._end_link(link, generation, LinkState.LOST, closed(name, why))
@@ -349,7 +350,7 @@ class Links:
         try:
             self._open(link, generation, transport, smi.command(link.node.interval_s), b"")
         except (OSError, EOFError, paramiko.SSHException) as exc:
-            self._end_link(link, generation, LinkState.FAILED, _no_session(link.node.name, exc))
+            self._end_link(link, generation, LinkState.FAILED, no_session(link.node.name, exc))
 
     # Ends
 
@@ -442,45 +443,3 @@ def record_shown_key(connector: Connector, target: Target, wanted: str) -> str:
 def _phase(name: str) -> float:
     """A place in the period that stays the same for a name."""
     return random.Random(name).random()
-
-
-def _is_missing(status: int, text: str) -> bool:
-    # 127: POSIX shells; csh and fish say it in words with status 1 or 127; Windows' cmd says 9009.
-    return status == 127 or (status not in (0, -1) and "not found" in text.lower())
-
-
-def _internal(name: str, exc: Exception) -> Problem:
-    return Problem(
-        ProblemCode.INTERNAL,
-        f"{name}: connecting failed inside the console",
-        f"{type(exc).__name__}: {exc}",
-        "this is a fault of Cardkeeper; please report it with the log",
-    )
-
-
-def _no_session(name: str, exc: Exception) -> Problem:
-    return Problem(
-        ProblemCode.AGENT,
-        f"{name}: the SSH server gave no session for the agent",
-        str(exc) or type(exc).__name__,
-        "check MaxSessions and ForceCommand in the node's sshd_config",
-    )
-
-
-def _nothing_there(node: Node) -> Problem:
-    return Problem(
-        ProblemCode.PYTHON,
-        f"{node.name}: neither {node.python} nor nvidia-smi was found",
-        "both are looked for in the login's PATH",
-        "install python3 (3.6 or newer) on the node, or name its path as `python` in the fleet file",
-        needs_person=True,
-    )
-
-
-def _agent_failed(node: Node, status: int, text: str) -> Problem:
-    return Problem(
-        ProblemCode.AGENT,
-        f"{node.name}: the agent ended at once with status {status}",
-        text.splitlines()[-1][:300] if text else "it said nothing",
-        f"run: cardkeeper fleet check {node.name}",
-    )
