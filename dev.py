@@ -36,7 +36,16 @@ QT_LIBRARIES = {
     "xcb-shape": "libxcb-shape0",
 }
 # program -> Debian package, for the tests
-TEST_PROGRAMS = {"/usr/sbin/sshd": "openssh-server", "ssh-keygen": "openssh-client", "cc": "gcc"}
+TEST_PROGRAMS = {
+    "/usr/sbin/sshd": "openssh-server",
+    "ssh-keygen": "openssh-client",
+    "cc": "gcc",
+    "/usr/sbin/slurmctld": "slurmctld",
+    "/usr/sbin/slurmd": "slurmd",
+    "sbatch": "slurm-client",
+    "/usr/sbin/munged": "munge",
+    "setfacl": "acl",
+}
 FONTS = {"/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core"}
 VERBS = ("run", "test", "bench", "build", "shots")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
-import time
+import socket
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 from console.acting import open_operations, told_operation
 from console.app import Console, ConsoleError
 from console.history.when import parse_moment
-from console.operate import Operations
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.journal import OPEN, Journal, JournalError, Operation, OpState
+from console.operations.recovery import reconcile
 from console.operations.states import Refusal
 from console.registry import Danger, registry
 
-SUDOERS = """# /etc/sudoers.d/cardkeeper: the four verbs of /usr/local/sbin/cardkeeper-node, and nothing else.
+SUDOERS = """# /etc/sudoers.d/cardkeeper: the five verbs of /usr/local/sbin/cardkeeper-node, and nothing else.
 # Install the helper first, owned by root, mode 0755; check this file with: visudo -cf /etc/sudoers.d/cardkeeper
 {user} ALL=(root) NOPASSWD: /usr/local/sbin/cardkeeper-node
 Defaults!/usr/local/sbin/cardkeeper-node !requiretty, env_reset
@@ -70,23 +71,25 @@ def operations_show(console: Console, operation: str) -> dict[str, Any]:
 
 @registry.command("operations.resume", "Go on with an operation", danger=Danger.NODE, connects=True)
 def operations_resume(console: Console, operation: str, *, yes: bool = False) -> dict[str, Any]:
-    """Look at what became of its steps, and prove whether a drain's work is over.
+    """Look at what became of its steps; with --yes do what is left of it, and prove whether a drain's work is over.
 
     Args:
         operation: its id, or how it begins
-        yes: write the proof into the card books without asking
+        yes: go on with it without asking
     """
     operations = open_operations(console, [])
     try:
         found = _found(operations.journal, operation)
-        state = operations.executor.reconcile(found)
-        waiting = ""
-        if state is OpState.WAITING and yes:
-            found = operations.journal.operation(found.id)
-            waiting = operations.executor.prove(found, operations.uuids_of, needs_fds=False)
-        told = told_operation(operations.journal.operation(found.id), operations.journal)
+        if not yes:
+            state = reconcile(operations.steps, found)
+            told = told_operation(_found(operations.journal, found.id), operations.journal)
+            is_over = state in (OpState.DONE, OpState.UNDONE)
+            return {"operation": told, "done": False, "confirm": None if is_over else found.id[:4]}
+        found = operations.resume(found)
+        waiting = operations.prove(found) if found.state is OpState.WAITING else ""
+        told = told_operation(_found(operations.journal, found.id), operations.journal)
         return {"operation": told, "waiting": waiting or None, "done": True}
-    except (Refusal, JournalError) as exc:
+    except (Refusal, JournalError, NotSent, Unsure, Declined) as exc:
         raise ConsoleError(str(exc)) from exc
     finally:
         operations.close()
@@ -105,7 +108,7 @@ def operations_undo(console: Console, operation: str, *, yes: bool = False) -> d
         found = _found(operations.journal, operation)
         if not yes:
             return {"operation": told_operation(found, operations.journal), "done": False, "confirm": found.id[:4]}
-        failures = operations.executor.undo(found, operations.session, operations.by)
+        failures = operations.undo(found)
         if failures:
             why = "; ".join(f"{n}: {w}" for n, w in failures.items())
             raise ConsoleError(f"not everything was undone: {why}\nnext: cardkeeper operations undo {found.id}")
@@ -126,42 +129,24 @@ def operations_adopt(console: Console, operation: str, *, yes: bool = False) -> 
     """
     operations = open_operations(console, [])
     try:
-        names = [n.node.name for n in operations.live.nodes]
-        books = operations.read_books(names)
-        nodes = [n for n, b in books.items() if not isinstance(b, str) and any(
-            e.hold_of(operation) for e in b.entries.values()
-        )]  # fmt: skip
-        if not nodes:
-            raise ConsoleError(f"no card book has a hold of {operation}; see: cardkeeper holds")
         if not yes:
-            return {"nodes": nodes, "done": False, "confirm": nodes[0]}
-        _remember(operations, operation, books, nodes)
-        adopted = operations.executor.adopt(operation, nodes, operations.session, operations.by)
-        return {"adopted": adopted, "done": True}
+            return {"done": False, "confirm": operation[:4], "adopts": operation}
+        return {"adopted": operations.adopt(operation), "done": True}
     except (Refusal, JournalError, NotSent, Unsure, Declined) as exc:
         raise ConsoleError(str(exc)) from exc
     finally:
         operations.close()
 
 
-def _remember(operations: Operations, op: str, books: dict[str, Any], nodes: list[str]) -> None:
-    """Write a stranger's drain into this journal, as its own from now on."""
+@registry.command("operations.reset-breaker", "Reset the breaker", danger=Danger.LOCAL, reads=False)
+def reset_breaker(console: Console) -> dict[str, Any]:
+    """Allow acts again after the breaker stopped them, once you have looked at what happens there."""
+    journal = _journal(console)
     try:
-        operations.journal.operation(op)
-        operations.journal.take_over(op, operations.session, operations.by)
-        return
-    except KeyError:
-        pass
-    targets = {n: tuple(e.target for e in books[n].entries.values() if e.hold_of(op)) for n in nodes}
-    hold = next(e.hold_of(op) for e in books[nodes[0]].entries.values() if e.hold_of(op))
-    now = time.time()
-    made = Operation(
-        op, operations.session, "drain", operations.by, hold.reason, {"adopted_from": hold.owner}, "", targets,
-        OpState.WAITING, hold.since, now,
-    )  # fmt: skip
-    operations.journal.begin(
-        made, {"verb": "adopt", "from": hold.owner, "targets": {n: list(t) for n, t in targets.items()}}
-    )
+        groups = journal.reset_breaker(f"{getpass.getuser()}@{socket.gethostname()}")
+    finally:
+        journal.close()
+    return {"reset": groups}
 
 
 @registry.command("audit.show", "Show the audit log", reads=False, streams=True)
@@ -187,11 +172,17 @@ def audit_show(console: Console, *, since: str | None = None) -> Iterator[dict[s
 
 
 @registry.command("audit.verify", "Verify the audit log", reads=False)
-def audit_verify(console: Console) -> dict[str, Any]:
-    """Recompute the chain of hashes; a row that was changed, taken out or put in is found."""
+def audit_verify(console: Console, *, against: str | None = None) -> dict[str, Any]:
+    """Recompute the chain of hashes; a row that was changed, taken out or put in is found.
+
+    Rows cut off the end are found by the newest hash known elsewhere: card books keep it ("head"), exports end with it.
+
+    Args:
+        against: a hash that must occur in the log
+    """
     journal = _journal(console)
     try:
-        verdict = journal.verify()
+        verdict = journal.verify({"the hash given": against} if against else None)
     finally:
         journal.close()
     if verdict.fault:

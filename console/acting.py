@@ -12,6 +12,7 @@ from console.fleet.metrics import Tier
 from console.fleet.state import LinkState
 from console.history.when import parse_moment
 from console.operate import Operations
+from console.operations.door import Declined, NotSent, Unsure
 from console.operations.journal import Journal, JournalError, Operation, OpState
 from console.operations.plan import Plan
 from console.operations.states import NODE, Refusal
@@ -19,7 +20,6 @@ from console.registry import Danger, registry
 
 ON_DEADLINE = ("wait", "ask", "force")
 READY_S = 20.0
-AGAIN_S = 5.0
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -92,6 +92,8 @@ def told_plan(plan: Plan) -> dict[str, Any]:
         "by": plan.asked.by,
         "digest": plan.digest,
         "blast": plan.blast,
+        "money": None,
+        "confirm": plan.word,
         "warnings": list(plan.warnings),
         "refused": [{"target": label, "why": why} for label, why in plan.refused],
         "targets": [
@@ -103,7 +105,13 @@ def told_plan(plan: Plan) -> dict[str, Any]:
                 "processes": [
                     {"pid": w.pid, "user": w.user, "command": w.command, "job": w.job} for w in c.view.work
                 ],
-                "commands": list(c.commands), "effect": c.effect,
+                "commands": list(c.commands), "effect": c.effect, "notes": list(c.notes),
+                "scheduler": None if c.view.seen is None else {
+                    "name": c.view.place.scheduler if c.view.place is not None else "", "state": c.view.seen.text,
+                    "reason": c.view.seen.reason,
+                    "jobs": [{"id": j.id, "user": j.user, "account": j.account, "cards": j.cards} for j in
+                             c.view.seen.jobs],
+                },
             }
             for c in plan.changes
         ],
@@ -129,15 +137,8 @@ def told_operation(operation: Operation, journal: Journal) -> dict[str, Any]:
     }
 
 
-def _act(
-    console: Console,
-    verb: str,
-    words: list[str],
-    reason: str,
-    plan: bool,
-    yes: bool,
-    deadline: tuple[float, str] | None = None,
-    **more: Any,
+def act(
+    console: Console, verb: str, words: list[str], reason: str, plan: bool, yes: bool, **more: Any
 ) -> dict[str, Any]:
     """Plan, and carry out where `yes` says so. Without it the answer names the word that confirms."""
     if not reason.strip():
@@ -149,12 +150,11 @@ def _act(
         if plan or not yes or not made.changes:
             if not plan and not made.changes:
                 raise ConsoleError("nothing can be done: " + "; ".join(f"{t}: {why}" for t, why in made.refused))
-            word = made.nodes[0] if len(made.nodes) == 1 else str(made.blast["cards"])
-            return {"plan": told_plan(made), "done": False, "confirm": None if plan else word}
-        operation = operations.executor.run(made, operations.plan(asked, words))
+            return {"plan": told_plan(made), "done": False, "confirm": None if plan else made.word}
+        operation = operations.carry_out(made)
         waiting = ""
-        if verb == "drain" and deadline is not None and operation.state is OpState.WAITING:
-            waiting = _wait(operations, operation, *deadline)
+        if asked.deadline_s is not None and operation.state is OpState.WAITING:
+            waiting = operations.wait(operation, asked.deadline_s, asked.on_deadline)
         found = told_operation(operations.journal.operation(operation.id), operations.journal)
         if operation.state in (OpState.FAILED, OpState.PARTIAL, OpState.AMBIGUOUS):
             why = "; ".join(s["evidence"] for s in found["steps"] if s["state"] in ("failed", "ambiguous"))
@@ -162,26 +162,10 @@ def _act(
                 f"{verb} {operation.state}: {why or 'see its steps'}\nnext: cardkeeper operations show {operation.id}"
             )
         return {"plan": told_plan(made), "done": True, "operation": found, "waiting": waiting or None}
-    except (Refusal, JournalError) as exc:
+    except (Refusal, JournalError, NotSent, Unsure, Declined) as exc:
         raise ConsoleError(str(exc)) from exc
     finally:
         operations.close()
-
-
-def _wait(operations: Operations, operation: Operation, seconds: float, on_deadline: str) -> str:
-    """Prove idleness again and again until the deadline; what is still waited for, "" when drained."""
-    end = time.monotonic() + seconds
-    while True:
-        waiting = operations.executor.prove(operation, operations.uuids_of, needs_fds=False)
-        operations.live.pump()
-        if not waiting or time.monotonic() > end:
-            break
-        time.sleep(AGAIN_S)
-    if waiting and on_deadline != "wait":
-        about = {"what": "deadline passed", "by": operation.by, "op": operation.id, "waiting": waiting}
-        operations.journal.note(about)
-        waiting += "; the deadline passed: the hold stays, nothing was ended by force"
-    return waiting
 
 
 @registry.command("drain", "Drain cards or nodes", danger=Danger.NODE, connects=True)
@@ -206,18 +190,19 @@ def drain(
         reason: why; the next person reads it
         until: the hold expires then (8h, or a time)
         deadline: wait so long for the work to end, like 30m
-        on_deadline: wait or ask; force is refused, for nothing here was approved beforehand
+        on_deadline: wait; ask; or force, which ends what still runs then, and is approved by confirming
         advisory: write the hold, block nothing
         plan: say what would happen and change nothing
         yes: do it without asking
     """
     if on_deadline not in ON_DEADLINE:
         raise ConsoleError(f"--on-deadline is one of {', '.join(ON_DEADLINE)}")
-    if on_deadline == "force":
-        raise ConsoleError("--on-deadline force needs an approval given beforehand, and none is recorded; use ask")
-    patience = None if deadline is None else (seconds_of(deadline, "deadline"), on_deadline)
-    return _act(
-        console, "drain", targets, reason, plan, yes, patience, until=_until(until), enforce=not advisory
+    if on_deadline == "force" and deadline is None:
+        raise ConsoleError("--on-deadline force needs a --deadline")
+    patience = None if deadline is None else seconds_of(deadline, "deadline")
+    return act(
+        console, "drain", targets, reason, plan, yes, until=_until(until), enforce=not advisory, deadline_s=patience,
+        on_deadline=on_deadline,
     )  # fmt: skip
 
 
@@ -240,7 +225,7 @@ def undrain(
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return _act(console, "undrain", targets, reason, plan, yes, lifts=operation or "")
+    return act(console, "undrain", targets, reason, plan, yes, lifts=operation or "")
 
 
 @registry.command("assign", "Give cards to a tenant", danger=Danger.NODE, connects=True)
@@ -268,7 +253,7 @@ def assign(
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return _act(
+    return act(
         console, "assign", targets, reason, plan, yes, tenant=tenant.strip(), until=_until(until),
         users=tuple(user or ()), acknowledged=acknowledge,
     )  # fmt: skip
@@ -293,41 +278,4 @@ def release(
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return _act(console, "release", targets, reason, plan, yes, force=force)
-
-
-@registry.command("holds", "List holds and assignments", connects=True)
-def holds(console: Console, *, node: str | None = None) -> list[dict[str, Any]]:
-    """What the card books of the nodes say now: who holds or has what, since when, why.
-
-    Args:
-        node: only this node
-    """
-    operations = open_operations(console, [node] if node else [])
-    try:
-        names = [n.node.name for n in operations.live.nodes if node in (None, n.node.name)]
-        if not names:
-            raise ConsoleError(f"there is no node {node}; see: cardkeeper nodes")
-        known = {o.id for o in operations.journal.operations()}
-        out: list[dict[str, Any]] = []
-        for name, book in operations.read_books(names).items():
-            if isinstance(book, str):
-                out.append({"node": name, "target": None, "kind": "unknown", "reason": book})
-                continue
-            for entry in book.entries.values():
-                where = {"node": name, "target": entry.target, "state": str(entry.admin), "shared": book.is_shared}
-                for hold in entry.holds:
-                    out.append({
-                        **where, "kind": "hold", "operation": hold.op, "owner": hold.owner, "reason": hold.reason,
-                        "session": hold.session, "since": hold.since, "expires": hold.expires,
-                        "stranded": hold.op not in known,
-                    })  # fmt: skip
-                if entry.assignment is not None:
-                    a = entry.assignment
-                    out.append({
-                        **where, "kind": "assignment", "operation": a.op, "tenant": a.tenant, "since": a.since,
-                        "until": a.until, "users": list(a.users),
-                    })  # fmt: skip
-        return out
-    finally:
-        operations.close()
+    return act(console, "release", targets, reason, plan, yes, force=force)

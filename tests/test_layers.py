@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = sorted((ROOT / "console").rglob("*.py"))
+SOURCES = sorted([*(ROOT / "console").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 
 
 def test_the_command_line_does_not_load_qt_plots_or_sqlite():
@@ -40,6 +40,7 @@ def test_the_import_contracts_catch_a_planted_breach(tmp_path):
     import shutil
 
     shutil.copytree(ROOT / "console", tmp_path / "console", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "plugins", tmp_path / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "console" / "fleet" / "show.py").write_text("import PySide6\n")
     code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as c; c()"

@@ -2,16 +2,22 @@
 
 import json
 import os
+import pwd
 import re
+import struct
 import subprocess
 import sys
 
 from .book import Refused, answer_book
 
 HELPER = "/usr/local/sbin/cardkeeper-node"
+DEVICE = "/dev/nvidia%d"
 UUID = re.compile(r"^(GPU|MIG)-[A-Za-z0-9/-]{1,80}$")
 MODES = {"default": "0", "prohibited": "2", "exclusive_process": "3"}
 HELPER_S = 60.0
+PROGRAMS = ("scontrol", "squeue", "sinfo")
+USER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")
+MOST_OUTPUT = 1 << 20
 
 
 def _known_uuid(value):
@@ -21,7 +27,7 @@ def _known_uuid(value):
     return text
 
 
-def _run(arguments, timeout=HELPER_S):
+def _run(arguments, timeout=HELPER_S, most=2000):
     """(status, output) of a program; never through a shell."""
     try:
         process = subprocess.Popen(
@@ -35,7 +41,7 @@ def _run(arguments, timeout=HELPER_S):
         process.kill()
         process.communicate()
         return 124, "%s did not end within %d s" % (arguments[0], timeout)
-    return process.returncode, out.decode("utf-8", "replace").strip()[-2000:]
+    return process.returncode, out.decode("utf-8", "replace").strip()[-most:]
 
 
 def helper_command(helper=HELPER):
@@ -48,7 +54,7 @@ def helper_command(helper=HELPER):
     return ["sudo", "-n", helper] if status == 0 else []
 
 
-def _privileged(request, helper):
+def _privileged(request, helper, nvml=None):
     verb = request["do"]
     if verb == "compute-mode":
         mode = MODES.get(str(request.get("mode")))
@@ -57,6 +63,11 @@ def _privileged(request, helper):
         arguments = [verb, _known_uuid(request["uuid"]), mode]
     elif verb == "reset":
         arguments = [verb, _known_uuid(request["uuid"])]
+    elif verb == "devices":
+        users = [str(u) for u in request["users"]]
+        if not all(USER.match(u) for u in users):
+            raise Refused("bad", "not a login: %r" % users[:4])
+        arguments = [verb, str(_minor_of(_known_uuid(request["uuid"]), nvml)), ",".join(users) or "all"]
     elif verb == "kill":
         arguments = [verb, str(int(request["pid"])), str(int(request["started"]))]
     elif verb == "reboot":
@@ -71,9 +82,63 @@ def _privileged(request, helper):
     return {"status": status, "output": output}
 
 
+def _minor_of(uuid, nvml):
+    if nvml is None:
+        import pynvml as nvml
+    nvml.nvmlInit()
+    handle = _handle_of(nvml, uuid)
+    if handle is None:
+        raise Refused("gone", "the driver does not show this card now")
+    return int(nvml.nvmlDeviceGetMinorNumber(handle))
+
+
+def _device_users(path):
+    """The logins that alone may open a device file, besides root; [] where everybody may.
+
+    Reads the POSIX access list as the kernel keeps it: version 2, then (tag, permissions, id) records; tag 2 is a user.
+    """
+    if os.stat(path).st_mode & 0o007:
+        return []
+    try:
+        data = os.getxattr(path, "system.posix_acl_access")
+    except OSError:
+        return ["root"]
+    users = []
+    for place in range(4, len(data) - 7, 8):
+        tag, rights, number = struct.unpack_from("<HHI", data, place)
+        if tag == 2 and rights & 6 == 6:
+            try:
+                users.append(pwd.getpwuid(number).pw_name)
+            except KeyError:
+                users.append(str(number))
+    return sorted(users) or ["root"]
+
+
+def _exec(request):
+    """Run programs of a scheduler, each an argument vector of its own; never a shell's line."""
+    calls = [[str(word) for word in call] for call in request["calls"][:8]]
+    if not all(call and call[0] in PROGRAMS for call in calls):
+        raise Refused("bad", "only these are run: %s" % ", ".join(PROGRAMS))
+    out = []
+    for call in calls:
+        status, output = _run(call, 20.0, MOST_OUTPUT)
+        out.append({"status": status, "output": output})
+    return {"calls": out}
+
+
+def started_of(pid):
+    """When a process began, in clock ticks since boot; None where there is none. A zombie has ended."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (IOError, OSError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
 def open_devices(minor):
     """(pids with /dev/nvidiaMINOR open, whether every process could be looked at)."""
-    wanted = "/dev/nvidia%d" % minor
+    wanted = DEVICE % minor
     found, all_seen = [], True
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
@@ -165,7 +230,13 @@ def answer(request, shared, helper, nvml=None):
         elif verb == "idle":
             reply = idle(request, nvml)
         elif verb == "do":
-            reply = _privileged(request, helper)
+            reply = _privileged(request, helper, nvml)
+        elif verb == "devices":
+            reply = {"users": _device_users(DEVICE % _minor_of(_known_uuid(request["uuid"]), nvml))}
+        elif verb == "alive":
+            reply = {"started": dict((str(int(p)), started_of(int(p))) for p in request["pids"][:256])}
+        elif verb == "exec":
+            reply = _exec(request)
         else:
             raise Refused("bad", "there is no verb %r" % str(verb)[:40])
     except Refused as exc:

@@ -20,7 +20,7 @@ from console.commands import registry
 from console.fleet.fleetfile import FleetError
 from console.fleet.state import Problem, ProblemCode
 from console.history.errors import HistoryError
-from console.registry import Command, Face, Parameter
+from console.registry import Command, Danger, Face, Parameter
 from console.remote.errors import LinkProblem
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -201,10 +201,13 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(output.stats_table(result))
         case "history.prune":
             output.write_line(output.cuts_table(result))
-        case "drain" | "undrain" | "assign" | "release" | "operations.undo" | "operations.adopt" | "operations.resume":
+        case name if command.danger is Danger.NODE and name not in ("fleet.trust",):
             output.write_line(output.intent_text(result))
             if result.get("confirm"):
                 output.complain("nothing was done; give --yes to do it")
+        case "verify":
+            output.write_line(output.checks_text(result))
+            return DONE if all(r["passed"] for r in result) else FAILED
         case "holds":
             output.write_line(output.holds_table(result))
         case "operations.list":

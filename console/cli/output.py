@@ -232,6 +232,17 @@ def holds_table(rows: list[dict[str, Any]]) -> str:
     return table(header, map(line, rows))
 
 
+def checks_text(rows: list[dict[str, Any]]) -> str:
+    """Verifications, check by check."""
+    lines = []
+    for row in rows:
+        lines.append(f"{plain(row['target'])}  {row['level']}  {'passed' if row['passed'] else 'NOT PASSED'}")
+        for check in row["checks"]:
+            word = {True: "pass", False: "FAIL", None: "skipped"}[check["passed"]]
+            lines.append(f"  {word:<8} {plain(check['name'])}: {plain(check['text'], 160)}")
+    return "\n".join(lines)
+
+
 def _when(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 

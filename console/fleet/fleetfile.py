@@ -277,6 +277,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "region": _tag,
     "rack": _tag,
     "supplier": _tag,
+    "scheduler": _tag,
+    "scheduler_via": _tag,
+    "scheduler_name": _tag,
     "labels": _labels,
 }
 
@@ -289,7 +292,10 @@ def _quoted(text: object) -> str:
 def node_block(node: Node) -> str:
     """A node as TOML; what equals the default is left out."""
     lines = ["[[node]]", f"name = {_quoted(node.name)}", f"host = {_quoted(node.host)}"]
-    for key in ("port", "user", "identity", "known_hosts", "region", "rack", "supplier"):
+    for key in (
+        "port", "user", "identity", "known_hosts", "region", "rack", "supplier", "scheduler", "scheduler_via",
+        "scheduler_name",
+    ):  # fmt: skip
         value = getattr(node, key)
         if value not in (None, ""):
             lines.append(f"{key} = {_quoted(value)}")

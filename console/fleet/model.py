@@ -28,6 +28,9 @@ class Node:
         interval_s: fast tier period in seconds, 0.5 or more.
         jump: names of jumps, outermost first.
         python: interpreter on the node, ^[A-Za-z0-9._/+-]+$.
+        scheduler: plugin that is the authority over the node ("slurm"), "" for none.
+        scheduler_via: name of the node on which its commands are run; "" for the node itself.
+        scheduler_name: what the scheduler calls the node; "" for `name`.
     """
 
     name: str
@@ -42,6 +45,9 @@ class Node:
     region: str = ""
     rack: str = ""
     supplier: str = ""
+    scheduler: str = ""
+    scheduler_via: str = ""
+    scheduler_name: str = ""
     labels: dict[str, str] = field(default_factory=dict)
 
 

@@ -1,78 +1,37 @@
-"""Carrying a plan out: journalled before each step, node by node behind a canary, confirmed only by reading back.
-
-A step is PLANNED before it is sent, SENT while it is on its way, CONFIRMED when the node shows it, FAILED when the node
-declined or surely never got it, AMBIGUOUS when nobody knows. An ambiguous step is looked at, never guessed about and,
-where sending twice could harm, never sent twice.
-"""
+"""Carrying a plan out: node by node behind a canary, stopping at the first failure."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from console.operations import machine
-from console.operations.door import Declined, Door, NotSent, Unsure
-from console.operations.fanout import Breaker, batches
-from console.operations.idle import Seen, proven, seen_of
-from console.operations.journal import OPEN, Journal, Operation, OpState, Step, StepState
+from console.operations.door import Declined, NotSent, Unsure
+from console.operations.fanout import batches, breaker_text
+from console.operations.journal import OPEN, Journal, Operation, OpState, StepState
 from console.operations.plan import Change, Plan
-from console.operations.states import NODE, Admin, Book, Entry, Refusal, book_of
+from console.operations.scheduler import Place
+from console.operations.states import NODE, Admin, Entry, Refusal
+from console.operations.steps import MODES, Steps
 
-MODES = {0: "default", 2: "prohibited", 3: "exclusive_process"}
-"""NVML's compute modes (nvmlComputeMode_t); 1 is obsolete."""
-
-ASK_S = 30.0
-_MODE_NUMBER = {name: number for number, name in MODES.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What happened on a node while an operation runs."""
-
-    op: str
-    node: str
-    state: StepState
-    text: str
+FAILURES = (NotSent, Unsure, Declined, Refusal, ValueError)
+BREAKS = ("drain", "maintenance-begin", "reset", "reboot")
+"""Verbs that take capacity away, and so count for the breaker."""
 
 
 class Executor:
-    """Carries plans out through a door. One at a time a thread; blocks."""
+    """Carries plans out. One at a time a thread; blocks."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        door: Door,
-        told: Callable[[Progress], None] = lambda _: None,
-        wall: Callable[[], float] = time.time,
-        mono: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.journal = journal
-        self.door = door
-        self.breaker = Breaker(mono)
-        self._told = told
-        self._wall = wall
-        self._mono = mono
-        self._sleep = sleep
-
-    def read_book(self, node: str, rights: bool = False) -> Book:
-        """The node's card book now.
-
-        Raises:
-            NotSent, Unsure, Declined, ValueError: it cannot be had.
-        """
-        return book_of(node, self.door.ask(node, {"verb": "book.read", "rights": rights}, ASK_S))
-
-    # Carrying out
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.journal: Journal = steps.journal
 
     def run(self, plan: Plan, fresh: Plan) -> Operation:
         """Carry `plan` out, if `fresh` (made a moment ago) saw the same.
 
         Raises:
-            Refusal: it did not, or there is nothing to do.
+            Refusal: it did not, a guard says no, or there is nothing to do.
             JournalError: nothing may be done because it cannot be written down.
         """
         if not plan.changes:
@@ -81,161 +40,116 @@ class Executor:
             raise Refusal(
                 "things have changed since this was planned; look at the new plan: " + _difference(plan, fresh)
             )
-        asked = fresh.asked
+        self._need_breaker(fresh)
+        operation = self._begin(fresh)
+        return self.conclude(operation, self._fan_out(fresh))
+
+    def go_on(self, operation: Operation, fresh: Plan) -> Operation:
+        """Do what is left of an operation that was interrupted; `fresh` is its plan on what is seen now.
+
+        Raises:
+            Refusal: a step of it can neither be seen nor done again.
+        """
+        failures = self._fan_out(fresh) if fresh.changes else {}
+        failures |= {label: why for label, why in fresh.refused}
+        return self.conclude(operation, failures)
+
+    def _begin(self, plan: Plan) -> Operation:
+        asked = plan.asked
         targets: dict[str, tuple[str, ...]] = {}
-        for change in fresh.changes:
+        for change in plan.changes:
             targets[change.view.node] = (*targets.get(change.view.node, ()), change.view.target)
         params = {
             "tenant": asked.tenant, "users": list(asked.users), "until": asked.until, "lifts": asked.lifts,
-            "force": asked.force, "acknowledged": asked.acknowledged, "enforce": asked.enforce,
+            "force": asked.force, "acknowledged": asked.acknowledged, "enforce": asked.enforce, "mode": asked.mode,
+            "pid": asked.pid, "started": asked.started, "deadline_s": asked.deadline_s,
+            "on_deadline": asked.on_deadline, "group": {c.view.node: c.view.group for c in plan.changes},
+            "cards": {c.view.node: len(c.view.uuids) for c in plan.changes},
         }  # fmt: skip
         operation = Operation(
-            asked.op, asked.session, asked.verb, asked.by, asked.reason, params, fresh.digest, targets,
+            asked.op, asked.session, asked.verb, asked.by, asked.reason, params, plan.digest, targets,
             OpState.RUNNING, asked.now, asked.now,
         )  # fmt: skip
-        commands = {c.view.label: list(c.commands) for c in fresh.changes}
         self.journal.begin(operation, {
             "verb": asked.verb, "reason": asked.reason, "targets": {n: list(t) for n, t in targets.items()},
-            "digest": fresh.digest, "commands": commands, "blast": fresh.blast,
+            "digest": plan.digest, "commands": {c.view.label: list(c.commands) for c in plan.changes},
+            "blast": plan.blast, "confirmed": plan.word,
         })  # fmt: skip
-        failures = self._fan_out(fresh)
-        return self._conclude(operation, failures)
+        return operation
+
+    def _need_breaker(self, plan: Plan) -> None:
+        if plan.asked.verb not in BREAKS:
+            return
+        groups: dict[str, list[Change]] = {}
+        for change in plan.changes:
+            groups.setdefault(change.view.group, []).append(change)
+        for group, changes in groups.items():
+            touched = self.journal.cards_touched(group, self.steps.wall(), BREAKS)
+            adding = sum(len(c.view.uuids) for c in changes)
+            largest = max(len(c.view.uuids) for c in changes)
+            text = self.journal.tripped(group) or breaker_text(
+                group, touched, adding, max(c.view.group_cards for c in changes), largest
+            )
+            if text:
+                self.journal.trip(group, text)
+                raise Refusal(f"{text}\nnext: look at what happens there, then: cardkeeper operations reset-breaker")
 
     def _fan_out(self, plan: Plan) -> dict[str, str]:
         """{node: why} of nodes that were not done; stops after the batch in which the first one failed."""
         by_node: dict[str, list[Change]] = {}
         for change in plan.changes:
             by_node.setdefault(change.view.node, []).append(change)
-        groups = {c.view.node: c.view.group for c in plan.changes}
-        sizes: dict[str, int] = {}
-        for group in groups.values():
-            sizes[group] = sizes.get(group, 0) + 1
         failures: dict[str, str] = {}
+        begun: set[str] = set()
         for batch in batches(tuple(by_node)):
             with ThreadPoolExecutor(max_workers=len(batch), thread_name_prefix="operation") as pool:
                 found = list(pool.map(lambda n: self._node(plan, by_node[n]), batch))
+            begun |= set(batch)
             failures |= {n: why for n, why in zip(batch, found, strict=True) if why}
             if failures:
                 break
-        reached = {s.node for s in self.journal.steps(plan.asked.op)}
-        for node in by_node:
-            if node not in reached and node not in failures:
-                failures[node] = "not begun: an earlier node failed"
-        return failures
+        return failures | {n: "not begun: an earlier node failed" for n in by_node if n not in begun}
 
     def _node(self, plan: Plan, changes: Sequence[Change]) -> str:
         """All steps of one node; why they ended early, or ""."""
-        asked, book = plan.asked, changes[0].view.book
+        op, book = plan.asked.op, changes[0].view.book
         try:
-            modes = self._modes(changes) if self._blocks(plan, book) else {}
-            done = [replace(c, after=replace(c.after, mode=_kept_mode(c, modes))) for c in changes]
-            if asked.verb == "undrain":
-                self._restore_modes(asked.op, changes)
-            self._change_book(asked.op, asked.lifts, book, done)
-            for uuid in modes:
-                self._set_mode(asked.op, changes[0].view.node, uuid, "prohibited", modes[uuid])
-        except (NotSent, Unsure, Declined, Refusal, ValueError) as exc:
+            if plan.asked.verb == "drain":
+                changes = self._with_modes(changes)
+            for action in (a for c in changes for a in c.actions if a.is_first):
+                self.steps.act(op, book.node, action)
+            entries = [pair for c in changes for pair in c.entries]
+            if any(a.kind == "prove" for c in changes for a in c.actions):
+                now = self.steps.wall()
+                entries = [(b, replace(a, proven_at=now)) for b, a in entries]
+            if entries:
+                self.steps.change_book(op, book, entries, (plan.asked.lifts,))
+            for action in (a for c in changes for a in c.actions if not a.is_first):
+                self.steps.act(op, book.node, action)
+        except FAILURES as exc:
             return str(exc)
         return ""
 
-    @staticmethod
-    def _blocks(plan: Plan, book: Book) -> bool:
-        return plan.asked.verb == "drain" and plan.asked.enforce and book.can_enforce
-
-    def _modes(self, changes: Sequence[Change]) -> dict[str, str]:
-        """The compute mode of each card now, for putting it back."""
-        uuids = [u for c in changes for u in c.view.uuids if c.before.mode is None]
+    def _with_modes(self, changes: Sequence[Change]) -> list[Change]:
+        """With each card's compute mode of now kept in the book, so that any console can put it back."""
+        uuids = [a.check["uuid"] for c in changes for a in c.actions if a.kind == "mode"]
         if not uuids:
-            return {}
-        seen = self._look(changes[0].view.node, uuids)
-        return {u: MODES[s.mode] for u, s in seen.items() if s.mode in MODES and s.mode != 2}
-
-    def _restore_modes(self, op: str, changes: Sequence[Change]) -> None:
+            return list(changes)
+        view = changes[0].view
+        seen = self.steps.look(view.node, uuids)
+        out = []
         for change in changes:
-            if change.before.mode is not None and change.after.mode is None:
-                ops = [h.op for h in change.before.holds]
-                prior = self._prior_modes(ops, change.view.node)
-                for uuid in change.view.uuids:
-                    mode = prior.get(uuid, change.before.mode)
-                    self._set_mode(op, change.view.node, uuid, mode, "prohibited")
+            mine = {a.check["uuid"] for a in change.actions if a.kind == "mode"}
+            kept = dict(change.before.modes)
+            kept |= {u: MODES[s.mode] for u, s in seen.items() if u in mine and s.mode in MODES and s.mode != 2}
+            done = replace(change.after, modes=tuple(sorted(kept.items())), boot_id=view.book.boot_id)
+            others = tuple(p for p in change.entries if p[0].target != view.target)
+            pairs = (*others, (change.before, done)) if done != change.before else others
+            out.append(replace(change, entries=pairs))
+        return out
 
-    def _prior_modes(self, ops: Sequence[str], node: str) -> dict[str, str]:
-        """The compute mode of each card of a node before the first of these operations changed it."""
-        found: dict[str, str] = {}
-        for op in ops:
-            for step in self.journal.steps(op):
-                if step.node == node and step.verb == "compute-mode" and step.prior["mode"] != "prohibited":
-                    found.setdefault(str(step.prior["uuid"]), str(step.prior["mode"]))
-        return found
-
-    # Steps
-
-    def _change_book(self, op: str, lifts: str, book: Book, changes: Sequence[Change]) -> None:
-        ours = sorted({op, lifts, *(h.op for c in changes for h in c.before.holds if c.after.hold_of(h.op) is None)})
-        request = {
-            "verb": "book.change", "ops": [o for o in ours if o],
-            "changes": [{"target": c.view.target, "gen": c.before.gen, "entry": c.after.to_json()} for c in changes],
-        }  # fmt: skip
-        prior = {c.view.target: c.before.to_json() for c in changes}
-        step = self.journal.plan_step(op, book.node, "book.change", request, prior)
-        self._send(step, {**request, "key": step.key, "head": self.journal.head()})
-
-    def _set_mode(self, op: str, node: str, uuid: str, mode: str, prior: str) -> None:
-        request = {"verb": "do", "do": "compute-mode", "uuid": uuid, "mode": mode}
-        step = self.journal.plan_step(op, node, "compute-mode", request, {"uuid": uuid, "mode": prior})
-        reply = self._send(step, request, confirm=False)
-        if reply.get("status") != 0:
-            text = f"{node}: the compute mode of {uuid} was not changed: {reply.get('output') or reply.get('status')}"
-            self._note(step, StepState.FAILED, text)
-            raise Refusal(text)
-        # An exit status alone confirms nothing.
-        if self._look(node, [uuid])[uuid].mode != _MODE_NUMBER[mode]:
-            text = f"{node}: the compute mode of {uuid} does not read back as {mode}"
-            self._note(step, StepState.FAILED, text)
-            raise Refusal(text)
-        self._note(step, StepState.CONFIRMED, f"reads back as {mode}")
-
-    def _send(self, step: Step, request: dict[str, Any], confirm: bool = True) -> dict[str, Any]:
-        self.journal.set_step(step, StepState.SENT)
-        try:
-            reply = self.door.ask(step.node, request, ASK_S)
-        except NotSent as exc:
-            self._note(step, StepState.FAILED, str(exc))
-            raise
-        except Declined as exc:
-            self._note(step, StepState.FAILED, str(exc))
-            raise
-        except Unsure as exc:
-            self._note(step, StepState.AMBIGUOUS, str(exc))
-            if self.settle(step) is not StepState.CONFIRMED:
-                raise
-            return {}
-        if confirm:
-            self._note(step, StepState.CONFIRMED, f"generation {reply['book']['generation']}")
-        return reply
-
-    def settle(self, step: Step) -> StepState:
-        """Look what became of a step of which nobody knows; sends nothing that changes anything."""
-        try:
-            if step.verb == "book.change":
-                is_there = step.key in self.read_book(step.node).applied
-            elif step.verb == "compute-mode":
-                uuid = str(step.request["uuid"])
-                is_there = self._look(step.node, [uuid])[uuid].mode == _MODE_NUMBER[str(step.request["mode"])]
-            else:
-                return StepState.AMBIGUOUS
-        except (NotSent, Unsure, Declined, ValueError):
-            return StepState.AMBIGUOUS
-        state = StepState.CONFIRMED if is_there else StepState.FAILED
-        self._note(step, state, "looked again: it was done" if is_there else "looked again: it was not done")
-        return state
-
-    def _note(self, step: Step, state: StepState, text: str) -> None:
-        about = {"what": str(state), "verb": step.verb, "evidence": text}
-        self.journal.set_step(step, state, text, about)
-        self._told(Progress(step.op, step.node, state, text))
-
-    def _conclude(self, operation: Operation, failures: dict[str, str]) -> Operation:
+    def conclude(self, operation: Operation, failures: dict[str, str]) -> Operation:
+        """Write down how an operation ended."""
         steps = self.journal.steps(operation.id)
         if any(s.state is StepState.AMBIGUOUS for s in steps):
             state = OpState.AMBIGUOUS
@@ -243,7 +157,7 @@ class Executor:
             state = OpState.PARTIAL if any(s.state is StepState.CONFIRMED for s in steps) else OpState.FAILED
         else:
             state = OpState.WAITING if operation.verb == "drain" else OpState.DONE
-        if operation.verb == "undrain" and state is OpState.DONE:
+        if operation.verb in ("undrain", "return") and state is OpState.DONE:
             self._close_lifted(operation)
         about = {"what": str(state), "by": operation.by, "failures": failures}
         self.journal.set_state(operation.id, state, about)
@@ -252,20 +166,20 @@ class Executor:
     def _close_lifted(self, operation: Operation) -> None:
         """Drains whose every hold was lifted by this one wait for nobody any more."""
         lifted = {op for s in self.journal.steps(operation.id) for op in s.request.get("ops", ()) if op != operation.id}
-        for other in self.journal.operations(OPEN):
+        for other in self.journal.operations((*OPEN, OpState.DONE)):
             within = all(set(t) <= set(operation.targets.get(n, ())) for n, t in other.targets.items())
-            if other.id in lifted and within:
+            if other.verb == "drain" and other.id in lifted and within:
                 self.journal.set_state(other.id, OpState.UNDONE, {"what": "lifted", "by": operation.by})
 
     # Proving that the work is finished
 
-    def _look(self, node: str, uuids: Sequence[str]) -> dict[str, Seen]:
-        reply = self.door.ask(node, {"verb": "idle", "uuids": list(uuids)}, ASK_S)
-        at, cards = self._mono(), reply.get("cards")
-        found = cards if isinstance(cards, dict) else {}
-        return {u: seen_of(found.get(u), at) for u in uuids}
-
-    def prove(self, operation: Operation, uuids_of: Callable[[str, str], Sequence[str]], needs_fds: bool = True) -> str:
+    def prove(
+        self,
+        operation: Operation,
+        uuids_of: Callable[[str, str], Sequence[str]],
+        needs_fds: bool = True,
+        place_of: Callable[[str], Place | None] = lambda _: None,
+    ) -> str:
         """Look whether the work on a drained operation's targets is finished; why not yet, or "" when all are drained.
 
         Takes SAMPLES looks, APART_S apart, at every node at once.
@@ -273,13 +187,13 @@ class Executor:
         waiting = ""
         with ThreadPoolExecutor(max_workers=min(16, max(1, len(operation.targets)))) as pool:
             jobs = [
-                pool.submit(self._prove_node, operation, node, targets, uuids_of, needs_fds)
+                pool.submit(self._prove_node, operation, node, targets, uuids_of, needs_fds, place_of(node))
                 for node, targets in operation.targets.items()
             ]
             for job in jobs:
                 try:
                     waiting = job.result() or waiting
-                except (NotSent, Unsure, Declined, Refusal, ValueError) as exc:
+                except FAILURES as exc:
                     waiting = str(exc)
         if not waiting:
             self.journal.set_state(operation.id, OpState.DONE, {"what": "drained", "by": operation.by})
@@ -292,130 +206,33 @@ class Executor:
         targets: Sequence[str],
         uuids_of: Callable[[str, str], Sequence[str]],
         needs_fds: bool,
+        place: Place | None,
     ) -> str:
-        from console.operations.idle import APART_S, SAMPLES
-
         uuids = {t: list(uuids_of(node, t)) for t in targets}
         everything = sorted({u for found in uuids.values() for u in found})
         if not everything:
             return f"{node}: no card of it is known; an unreachable node is never idle"
-        looks: dict[str, list[Seen]] = {u: [] for u in everything}
-        for number in range(SAMPLES):
-            if number:
-                self._sleep(APART_S + 0.05)
-            for uuid, seen in self._look(node, everything).items():
-                looks[uuid].append(seen)
-        found = {u: proven(looks[u], needs_fds=needs_fds) for u in everything}
+        if place is not None and NODE in targets:
+            # Slurm and NVML disagree after "Kill task failed": both must say so.
+            seen = self.steps.scheduler_state(place.scheduler, place.via, place.name)
+            if not (seen.is_blocked and seen.is_empty):
+                jobs = ", ".join(f"{j.id} ({j.user})" for j in seen.jobs[:8])
+                return f"{node}: {place.scheduler} says {seen.text}" + (f", jobs {jobs}" if jobs else "")
+        found = self.steps.prove(node, everything, needs_fds)
         waiting = next((f"{node} {u}: {f.text}" for u, f in found.items() if f.is_idle is not True), "")
-        book = self.read_book(node)
-        changed = []
+        book = self.steps.read_book(node)
+        changed: list[tuple[Entry, Entry]] = []
         for target in targets:
             entry = book.entry(target)
             if entry.hold_of(operation.id) is None or entry.admin is not Admin.DRAINING:
                 continue
             if all(found[u].is_idle is True for u in uuids[target]):
-                changed.append((entry, machine.after(entry, machine.ProvenIdle(self._wall()))))
+                event = machine.ProvenIdle(self.steps.wall(), operation.id, operation.session)
+                changed.append((entry, machine.after(entry, event)))
         if changed:
             evidence = {u: f.text for u, f in found.items()}
-            self._write_entries(operation.id, node, changed, {"verb": "drained", "looks": evidence})
+            self.steps.change_book(operation.id, book, changed, about={"about": "drained", "looks": evidence})
         return waiting
-
-    def _write_entries(self, op: str, node: str, changed: Sequence[tuple[Entry, Entry]], about: dict[str, Any]) -> None:
-        request = {
-            "verb": "book.change", "ops": [op],
-            "changes": [{"target": b.target, "gen": b.gen, "entry": a.to_json()} for b, a in changed],
-        }  # fmt: skip
-        prior = {b.target: b.to_json() for b, _ in changed} | {"about": about}
-        step = self.journal.plan_step(op, node, "book.change", request, prior)
-        self._send(step, {**request, "key": step.key, "head": self.journal.head()})
-
-    # After a crash
-
-    def reconcile(self, operation: Operation) -> OpState:
-        """Look at every step that was not finished when somebody stopped; nothing is sent that changes anything."""
-        for step in self.journal.steps(operation.id):
-            if step.state is StepState.PLANNED:
-                self._note(step, StepState.FAILED, "it was never sent")
-            elif step.state in (StepState.SENT, StepState.AMBIGUOUS):
-                self.settle(step)
-        steps = self.journal.steps(operation.id)
-        reached = {s.node for s in steps if s.verb == "book.change" and s.state is StepState.CONFIRMED}
-        if any(s.state in (StepState.AMBIGUOUS, StepState.SENT) for s in steps):
-            state = OpState.AMBIGUOUS
-        elif set(operation.targets) - reached:
-            state = OpState.PARTIAL if reached else OpState.FAILED
-        elif operation.verb == "drain" and operation.state is not OpState.DONE:
-            state = OpState.WAITING
-        else:
-            state = OpState.DONE
-        if state is not operation.state:
-            self.journal.set_state(operation.id, state, {"what": "reconciled", "state": str(state)})
-        return state
-
-    def undo(self, operation: Operation, session: str, by: str) -> dict[str, str]:
-        """Put back what an operation changed; {node: why} of nodes where that was not possible."""
-        if operation.session != session:
-            self.journal.take_over(operation.id, session, by)
-        failures: dict[str, str] = {}
-        for node, targets in operation.targets.items():
-            try:
-                self._undo_node(operation, node, targets)
-            except (NotSent, Unsure, Declined, Refusal, ValueError) as exc:
-                failures[node] = str(exc)
-        state = OpState.PARTIAL if failures else OpState.UNDONE
-        self.journal.set_state(operation.id, state, {"what": "undone", "by": by, "failures": failures})
-        return failures
-
-    def _undo_node(self, operation: Operation, node: str, targets: Sequence[str]) -> None:
-        book = self.read_book(node)
-        changed = []
-        for target in targets:
-            entry = book.entry(target)
-            after = self._undone(operation, entry)
-            if after is None:
-                continue
-            if entry.mode is not None and after.mode is None:
-                prior = self._prior_modes([operation.id], node)
-                for uuid in [target] if target != NODE else sorted(prior):
-                    self._set_mode(operation.id, node, uuid, prior.get(uuid, entry.mode), "prohibited")
-            changed.append((entry, after))
-        if changed:
-            self._write_entries(operation.id, node, changed, {"verb": "undo"})
-
-    @staticmethod
-    def _undone(operation: Operation, entry: Entry) -> Entry | None:
-        """The entry without what the operation did; None where there is nothing of it."""
-        if operation.verb == "drain":
-            hold = entry.hold_of(operation.id)
-            return None if hold is None else machine.after(entry, machine.Undrain(hold.op, hold.session))
-        if operation.verb == "assign":
-            mine = entry.assignment is not None and entry.assignment.op == operation.id
-            return replace(entry, assignment=None) if mine else None
-        raise Refusal(f"a {operation.verb} cannot be undone: drain or assign again instead")
-
-    def adopt(self, operation_id: str, nodes: Sequence[str], session: str, by: str) -> list[str]:
-        """Take over the holds of an operation whose console is gone; returns the targets ("node target")."""
-        adopted = []
-        for node in nodes:
-            book = self.read_book(node)
-            changed = []
-            for entry in book.entries.values():
-                hold = entry.hold_of(operation_id)
-                if hold is not None:
-                    taken = replace(hold, session=session, owner=by)
-                    holds = tuple(taken if h.op == operation_id else h for h in entry.holds)
-                    changed.append((entry, replace(entry, holds=holds)))
-            if changed:
-                self._write_entries(operation_id, node, changed, {"verb": "adopt"})
-                adopted += [f"{node} {b.target}" for b, _ in changed]
-        return adopted
-
-
-def _kept_mode(change: Change, modes: dict[str, str]) -> str | None:
-    """The mode to put back: of a node's cards the first one's; a card whose mode was unknown gets none."""
-    if change.before.mode is not None:
-        return change.after.mode if change.after.mode is None else change.before.mode
-    return next((modes[u] for u in change.view.uuids if u in modes), None) if change.after.holds else None
 
 
 def _difference(plan: Plan, fresh: Plan) -> str:
@@ -432,4 +249,6 @@ def _difference(plan: Plan, fresh: Plan) -> str:
             told.append(f"{label} runs other processes")
         elif before[label].before != after[label].before:
             told.append(f"{label} is another in the card book")
+        elif before[label].view.seen != after[label].view.seen:
+            told.append(f"{label} is another to its scheduler")
     return "; ".join(told[:6]) or "rights or health"

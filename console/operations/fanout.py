@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 MOST_A_BATCH = 25
 SHARE_A_BATCH = 0.10
@@ -21,36 +20,17 @@ def batches(nodes: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(nodes[first : first + size])
 
 
-@dataclass(slots=True)
-class Breaker:
-    """Trips when more than BREAKER_SHARE of a group was touched within BREAKER_S; stays so until a person resets it.
+def breaker_text(group: str, touched: int, adding: int, cards: int, largest: int) -> str:
+    """Why `adding` cards more of a group may not be taken away now, or "".
 
-    A group of fewer than five nodes may always lose one.
+    Args:
+        touched: cards of the group that were taken out of service within BREAKER_S.
+        cards: cards of the group; a share of BREAKER_SHARE of them may go, and always `largest`, one node's worth.
     """
-
-    mono: Callable[[], float]
-    _touched: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
-    _tripped: dict[str, str] = field(default_factory=dict)
-
-    def reason(self, group: str, size: int, node: str) -> str:
-        """Why `node` of a group of `size` may not be touched now, or "" (and it counts as touched)."""
-        if group in self._tripped:
-            return self._tripped[group]
-        now = self.mono()
-        recent = [(at, n) for at, n in self._touched.get(group, []) if now - at < BREAKER_S]
-        names = {n for _, n in recent} | {node}
-        allowed = max(1, int(size * BREAKER_SHARE))
-        if len(names) > allowed:
-            text = (
-                f"the breaker of {group} has tripped: {len(names)} of {size} nodes within {BREAKER_S / 60:.0f} minutes, "
-                f"{allowed} are allowed; reset it by hand after you have looked"
-            )
-            self._tripped[group] = text
-            return text
-        self._touched[group] = [*recent, (now, node)]
+    allowed = max(largest, int(cards * BREAKER_SHARE))
+    if touched + adding <= allowed:
         return ""
-
-    def reset(self, group: str) -> None:
-        """A person has looked."""
-        self._tripped.pop(group, None)
-        self._touched.pop(group, None)
+    return (
+        f"the breaker of {group or 'the fleet'} has tripped: {touched + adding} of its {cards} cards would leave service "
+        f"within {BREAKER_S / 60:.0f} minutes, {allowed} are allowed"
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+import secrets
 import sqlite3
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 from console.operations import audit
 from console.operations.audit import AuditRow, Verdict
+from console.operations.fanout import BREAKER_S
 
 FILE = "operations.sqlite"
 VERSION = 1
@@ -31,6 +33,7 @@ _TABLES = (
     "verb TEXT NOT NULL, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL, prior TEXT NOT NULL, state TEXT NOT NULL, "
     "evidence TEXT NOT NULL DEFAULT '', at REAL NOT NULL, PRIMARY KEY (op, n))",
     "CREATE INDEX steps_state ON steps (state)",
+    "CREATE TABLE breakers (name TEXT PRIMARY KEY, tripped TEXT NOT NULL, reset_at REAL NOT NULL)",
     *audit.TABLES,
 )
 
@@ -215,6 +218,45 @@ class Journal:
             ).fetchall()
         return [_operation(row) for row in found]
 
+    # Breakers
+
+    def cards_touched(self, group: str, now: float, verbs: tuple[str, ...]) -> int:
+        """How many cards of a group operations of these verbs took in the breaker's time, since it was reset last."""
+        with self._lock:
+            found = self._db.execute("SELECT reset_at FROM breakers WHERE name = ?", (group,)).fetchone()
+        since = max(now - BREAKER_S, 0.0 if found is None else float(found[0]))
+        recent = [
+            o for o in self.operations() if o.made_at > since and o.verb in verbs and o.state is not OpState.FAILED
+        ]
+        return sum(
+            int(o.params["cards"][node]) for o in recent for node in o.targets
+            if (o.params.get("group") or {}).get(node) == group
+        )  # fmt: skip
+
+    def tripped(self, group: str) -> str:
+        """Why a group's breaker is open, or ""."""
+        with self._lock:
+            found = self._db.execute("SELECT tripped FROM breakers WHERE name = ?", (group,)).fetchone()
+        return "" if found is None else str(found[0])
+
+    def trip(self, group: str, text: str) -> None:
+        """Open a group's breaker; it stays open until a person resets it."""
+        with self._transaction() as db:
+            reset_at = db.execute("SELECT reset_at FROM breakers WHERE name = ?", (group,)).fetchone()
+            db.execute("DELETE FROM breakers WHERE name = ?", (group,))
+            db.execute("INSERT INTO breakers VALUES (?, ?, ?)", (group, text, 0.0 if reset_at is None else reset_at[0]))
+            audit.append(db, {"at": self._wall(), "what": "breaker tripped", "group": group, "evidence": text})
+
+    def reset_breaker(self, by: str) -> list[str]:
+        """Close every open breaker; returns their groups."""
+        now = self._wall()
+        with self._transaction() as db:
+            groups = [str(r[0]) for r in db.execute("SELECT name FROM breakers WHERE tripped <> ''")]
+            db.execute("UPDATE breakers SET tripped = '', reset_at = ? WHERE tripped <> ''", (now,))
+            if groups:
+                audit.append(db, {"at": now, "by": by, "what": "breaker reset", "groups": groups})
+        return groups
+
     # Steps
 
     def plan_step(self, op: str, node: str, verb: str, request: dict[str, Any], prior: dict[str, Any]) -> Step:
@@ -222,7 +264,8 @@ class Journal:
         now = self._wall()
         with self._transaction() as db:
             n = int(db.execute("SELECT COALESCE(MAX(n), 0) + 1 FROM steps WHERE op = ?", (op,)).fetchone()[0])
-            key = f"{op}/{n}"
+            # Two consoles may each have a step of this number: one of them adopted the operation.
+            key = f"{op}/{n}/{secrets.token_hex(6)}"
             db.execute(
                 "INSERT INTO steps (op, n, node, verb, key, request, prior, state, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (op, n, node, verb, key, json.dumps(request), json.dumps(prior), str(StepState.PLANNED), now),

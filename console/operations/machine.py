@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from console.operations.states import Admin, Assignment, Entry, Health, Hold, Refusal
+from console.operations.states import Admin, Assignment, Cleared, Entry, Health, Hold, Refusal
 
 PROVEN_WITHIN_S = 30.0
 """Maintenance begins only on proof of idleness this fresh."""
 
 PROBATION_S = 86_400.0
 
+CLEARED_S = 86_400.0
+"""A person's word that a target is well counts this long against what is observed."""
+
 _OUT = (Admin.DRAINING, Admin.DRAINED, Admin.MAINTENANCE, Admin.VERIFYING)
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Take no new work. Another's drain is joined, not replaced."""
+    """Take no new work. Another's drain is joined, not replaced. `takes_from`: the session whose hold is gone on with."""
 
     hold: Hold
+    takes_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,11 @@ class Undrain:
 
 @dataclass(frozen=True, slots=True)
 class ProvenIdle:
-    """The running work is finished, with evidence."""
+    """The running work is finished, with evidence. `op` and `session`: whose hold it was proven for, "" for nobody's."""
 
     at: float
+    op: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,9 @@ class EndMaintenance:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """All checks ran (a skipped one is not a pass) and passed or failed."""
+    """All checks ran (a skipped one is not a pass) and passed or failed. `ops`: holds that end with passing."""
 
-    op: str
+    ops: tuple[str, ...]
     passed: bool
     now: float
 
@@ -93,8 +99,25 @@ class Retire:
     """Take a drained target out of the fleet for good."""
 
 
+@dataclass(frozen=True, slots=True)
+class MarkHealthy:
+    """A person says that it is well."""
+
+    cleared: Cleared
+
+
 Event = (
-    Drain | Undrain | ProvenIdle | BeginMaintenance | EndMaintenance | Verified | CleanDay | Assign | Release | Retire
+    Drain
+    | Undrain
+    | ProvenIdle
+    | BeginMaintenance
+    | EndMaintenance
+    | Verified
+    | CleanDay
+    | Assign
+    | Release
+    | Retire
+    | MarkHealthy
 )
 
 
@@ -105,13 +128,14 @@ def after(entry: Entry, event: Event) -> Entry:
         Refusal: the event may not happen to it; nothing changes.
     """
     match event:
-        case Drain(hold):
-            return _drain(entry, hold)
+        case Drain(hold, takes_from):
+            return _drain(entry, hold, takes_from)
         case Undrain(op, session):
             return _undrain(entry, op, session)
-        case ProvenIdle(at):
+        case ProvenIdle(at, op, session):
             if entry.admin not in (Admin.DRAINING, Admin.DRAINED):
                 raise Refusal(f"{entry.target} is {_said(entry)}, not draining")
+            _need_hold(entry, op, session)
             return replace(entry, admin=Admin.DRAINED, proven_at=at)
         case BeginMaintenance(now):
             return _begin(entry, now)
@@ -134,6 +158,10 @@ def after(entry: Entry, event: Event) -> Entry:
         case Retire():
             _need(entry, Admin.DRAINED)
             return replace(entry, admin=Admin.RETIRED, assignment=None)
+        case MarkHealthy(cleared):
+            if not cleared.reason.strip():
+                raise Refusal("marking healthy needs a reason: what was found is set aside by it")
+            return replace(entry, cleared=cleared)
 
 
 def _said(entry: Entry) -> str:
@@ -145,13 +173,13 @@ def _need(entry: Entry, admin: Admin) -> None:
         raise Refusal(f"{entry.target} is {_said(entry)}, not {str(admin).replace('_', ' ')}")
 
 
-def _drain(entry: Entry, hold: Hold) -> Entry:
+def _drain(entry: Entry, hold: Hold, takes_from: str) -> Entry:
     if not hold.reason.strip():
         raise Refusal("a drain needs a reason: the next person must know why")
     if entry.admin is Admin.RETIRED:
         raise Refusal(f"{entry.target} is retired")
     mine = entry.hold_of(hold.op)
-    if mine is not None and mine.session != hold.session:
+    if mine is not None and mine.session not in (hold.session, takes_from):
         raise Refusal(f"{entry.target}: this operation was taken over by another session")
     holds = (*(h for h in entry.holds if h.op != hold.op), hold)
     if entry.admin in _OUT:
@@ -159,18 +187,26 @@ def _drain(entry: Entry, hold: Hold) -> Entry:
     return replace(entry, holds=holds, before=entry.admin, admin=Admin.DRAINING, proven_at=None)
 
 
-def _undrain(entry: Entry, op: str, session: str) -> Entry:
+def _need_hold(entry: Entry, op: str, session: str) -> None:
+    if not op:
+        return
     mine = entry.hold_of(op)
     if mine is None:
         raise Refusal(f"{entry.target} is not held by operation {op}")
     if mine.session != session:
         raise Refusal(f"{entry.target}: operation {op} was taken over by another session")
+
+
+def _undrain(entry: Entry, op: str, session: str) -> Entry:
+    if not op or entry.hold_of(op) is None:
+        raise Refusal(f"{entry.target} is not held by operation {op}")
+    _need_hold(entry, op, session)
     if entry.admin in (Admin.MAINTENANCE, Admin.VERIFYING):
         raise Refusal(f"{entry.target} is in {_said(entry)}: it returns through verification")
     left = entry.without(op)
     if left.holds or left.admin not in (Admin.DRAINING, Admin.DRAINED):
         return left
-    return replace(left, admin=entry.before, before=Admin.IN_SERVICE, proven_at=None, mode=None)
+    return replace(left, admin=entry.before, before=Admin.IN_SERVICE, proven_at=None, modes=(), boot_id="")
 
 
 def _begin(entry: Entry, now: float) -> Entry:
@@ -184,11 +220,15 @@ def _verified(entry: Entry, event: Verified) -> Entry:
     _need(entry, Admin.VERIFYING)
     if not event.passed:
         return replace(entry, admin=Admin.MAINTENANCE)
-    left = entry.without(event.op)
+    left = entry
+    for op in event.ops:
+        left = left.without(op)
     if left.holds:
         names = ", ".join(h.owner for h in left.holds)
         raise Refusal(f"{entry.target} is still held by {names}: they lift their holds first")
-    return replace(left, admin=Admin.PROBATION, before=Admin.IN_SERVICE, passed_at=event.now, proven_at=None, mode=None)
+    return replace(
+        left, admin=Admin.PROBATION, before=Admin.IN_SERVICE, passed_at=event.now, proven_at=None, modes=(), boot_id=""
+    )
 
 
 def _assign(entry: Entry, event: Assign) -> Entry:
@@ -200,7 +240,8 @@ def _assign(entry: Entry, event: Assign) -> Entry:
         raise Refusal(f"{entry.target} is {_said(entry)}: only a card in service is given away")
     if entry.live_holds(event.now):
         raise Refusal(f"{entry.target} is held by {entry.holds[0].owner}: {entry.holds[0].reason}")
-    if event.health is not Health.OK and not event.is_acknowledged:
+    said_well = entry.cleared is not None and event.now - entry.cleared.at < CLEARED_S
+    if event.health is not Health.OK and not event.is_acknowledged and not said_well:
         raise Refusal(f"{entry.target} is {event.health}: acknowledge that to give it away all the same")
     until = event.assignment.until
     if until is not None and until <= event.now:
@@ -214,4 +255,4 @@ def _release(entry: Entry, event: Release) -> Entry:
     if event.is_in_use is not False and not event.force:
         why = "is still in use" if event.is_in_use else "may be in use: nobody could look"
         raise Refusal(f"{entry.target} {why}; end the work first, or release with force")
-    return replace(entry, assignment=None)
+    return replace(entry, assignment=None, closed=())

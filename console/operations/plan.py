@@ -8,11 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from console.operations import machine
-from console.operations.states import NODE, Admin, Assignment, Book, Entry, Health, Hold, Refusal, Use
+from console.operations.scheduler import Place, Scheduler, SchedulerState
+from console.operations.states import NODE, Admin, Book, Entry, Health, Refusal, Use
 
 MOST_NODES = 25
 """More nodes than this in one command are refused: a wider act is several deliberate ones."""
+
+MOST_DESTROYED = 5
+"""Reset, reboot and force on more nodes than this want two persons, which this version cannot record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class View:
         uuids: the cards behind it: one, or all of a node.
         age_s: of the newest readings; None: there are none.
         is_stale: older than three of its periods, or the node is not connected.
+        group: what a mass act is measured by: the region, or the fleet.
+        place: where its scheduler is asked, None for a node without one; `scheduler` is its plugin.
+        seen: the node as its scheduler sees it; None: not asked, or `trouble` says why not.
     """
 
     node: str
@@ -46,6 +52,11 @@ class View:
     age_s: float | None = None
     is_stale: bool = False
     group: str = ""
+    group_cards: int = 0
+    place: Place | None = None
+    scheduler: Scheduler | None = None
+    seen: SchedulerState | None = None
+    trouble: str = ""
 
     @property
     def entry(self) -> Entry:
@@ -73,11 +84,16 @@ class Asked:
     """What a person asked for.
 
     Attributes:
-        verb: "drain", "undrain", "assign", "release".
+        verb: one of console.operations.verbs.VERBS.
         op: id of the operation that shall do it.
-        lifts: for "undrain": the operation whose holds are lifted; "" lifts every hold of `by`.
+        lifts: for "undrain" and "return": the operation whose holds are lifted; "" lifts every hold of `by`.
         until, now: unix seconds.
-        enforce: also block new work through the driver where this login may.
+        enforce: also block through the driver, the device files and the scheduler where this login may.
+        mode: for "compute-mode".
+        pid, started: for "kill": the process and its start time in clock ticks since boot.
+        passed: for "return": {target: "" or what failed}; a target that is not in it was not verified.
+        takes_from: the session whose operation is gone on with.
+        on_deadline: "force" lets what still runs at the deadline be ended; it is approved by confirming the plan.
     """
 
     verb: str
@@ -93,21 +109,82 @@ class Asked:
     force: bool = False
     acknowledged: bool = False
     enforce: bool = True
+    mode: str = ""
+    pid: int = 0
+    started: int = 0
+    passed: dict[str, str] | None = None
+    takes_from: str = ""
+    deadline_s: float | None = None
+    on_deadline: str = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that is done to a node beside its card book.
+
+    Attributes:
+        kind: "prove", "mode", "devices", "exec", "kill", "reset", "reboot".
+        text: the command, for a person.
+        via: the node that is asked; `request` what it is asked.
+        check: what must be seen afterwards; see console.operations.steps.
+        is_first: before the book is changed; the others follow it.
+    """
+
+    kind: str
+    text: str
+    via: str
+    request: dict[str, Any]
+    check: dict[str, Any]
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One target's part of a plan: its entry before and after, and what that blocks."""
+    """One target's part of a plan: entries of the book before and after, what is done beside it, what that blocks."""
 
     view: View
-    after: Entry
-    commands: tuple[str, ...]
+    entries: tuple[tuple[Entry, Entry], ...]
+    actions: tuple[Action, ...]
     effect: str
+    notes: tuple[str, ...] = ()
 
     @property
     def before(self) -> Entry:
-        """The entry now."""
+        """The target's entry now."""
         return self.view.entry
+
+    @property
+    def after(self) -> Entry:
+        """The target's entry afterwards."""
+        return next((a for b, a in self.entries if b.target == self.view.target), self.before)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Everything that is done, in order, for a person."""
+        book = [
+            f"card book {self.view.book.folder or '(new)'}: {_name(self.view.node, b.target)}: {_told(b, a)}"
+            for b, a in self.entries
+        ]
+        first = [a.text for a in self.actions if a.is_first]
+        return (*first, *book, *(a.text for a in self.actions if not a.is_first))
+
+
+def _name(node: str, target: str) -> str:
+    return node if target == NODE else target
+
+
+def _told(before: Entry, after: Entry) -> str:
+    parts = []
+    if before.admin is not after.admin:
+        parts.append(f"{before.admin} -> {after.admin}")
+    gone = [h for h in before.holds if h not in after.holds]
+    come = [h for h in after.holds if h not in before.holds]
+    parts += [f"- hold of {h.owner}" for h in gone] + [f"+ hold of {h.owner}" for h in come]
+    if before.assignment != after.assignment:
+        parts.append("assigned to nobody" if after.assignment is None else f"assigned to {after.assignment.tenant}")
+    if before.cleared != after.cleared:
+        parts.append("marked healthy")
+    return ", ".join(parts) or "noted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +194,7 @@ class Plan:
     Attributes:
         refused: (label, why) of targets that are left out.
         warnings: what the person must know first.
-        digest: of what the plan saw; another digest later means: plan again.
+        digest: of what the plan saw of what it changes; another digest later means: plan again.
     """
 
     asked: Asked
@@ -133,11 +210,34 @@ class Plan:
 
     @property
     def blast(self) -> dict[str, int]:
-        """How many nodes, cards, processes and tenants are touched."""
+        """How many nodes, cards, processes, jobs and tenants are touched."""
         cards = {u for c in self.changes for u in c.view.uuids}
         work = {(c.view.node, w.pid) for c in self.changes for w in c.view.work}
-        tenants = {c.before.assignment.tenant for c in self.changes if c.before.assignment is not None}
-        return {"nodes": len(self.nodes), "cards": len(cards), "processes": len(work), "tenants": len(tenants)}
+        jobs = {j.id for c in self.changes if c.view.seen is not None for j in c.view.seen.jobs}
+        return {
+            "nodes": len(self.nodes), "cards": len(cards), "processes": len(work), "jobs": len(jobs),
+            "tenants": len(self.tenants),
+        }  # fmt: skip
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Whose cards are touched."""
+        return tuple(sorted({a.tenant for c in self.changes if (a := c.before.assignment) is not None}))
+
+    @property
+    def word(self) -> str:
+        """What a person must type to confirm: it grows with what is at stake. "" where nothing would be done."""
+        if not self.changes:
+            return ""
+        name = self.nodes[0] if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
+        force = self.asked.force or self.asked.on_deadline == "force"
+        if self.asked.verb in DESTRUCTIVE or force:
+            return f"{'force' if force else self.asked.verb} {name}"
+        return name
+
+
+DESTRUCTIVE = ("kill", "reset", "reboot")
+"""What cannot be undone, and is never sent twice without a proof that it was not done."""
 
 
 def make(
@@ -149,110 +249,63 @@ def make(
         pool: everything else in the fleet, for what is left afterwards.
         unknown: (label, why) of targets of which nothing may be said; they are left out.
     """
+    from console.operations.verbs import change
+
     changes: list[Change] = []
     refused: list[tuple[str, str]] = list(unknown)
-    if len({v.node for v in views}) > MOST_NODES:
-        text = f"{len({v.node for v in views})} nodes in one command; at most {MOST_NODES}: act in several deliberate steps"
+    most = MOST_DESTROYED if asked.verb in DESTRUCTIVE or asked.on_deadline == "force" else MOST_NODES
+    nodes = {v.node for v in views}
+    if len(nodes) > most:
+        why = "act in several deliberate steps" if most == MOST_NODES else "more would want a second person's approval"
+        text = f"{len(nodes)} nodes in one command; at most {most}: {why}"
         return _with_digest(Plan(asked, (), tuple((v.label, text) for v in views)))
+    whole = {v.node for v in views if v.target == NODE}
     for view in views:
         try:
-            changes.append(_change(asked, view))
+            if view.target != NODE and view.node in whole:
+                raise Refusal(f"{view.node} is named as a whole, too: name the node or its cards")
+            changes.append(change(asked, view))
         except Refusal as exc:
             refused.append((view.label, str(exc)))
     plan = Plan(asked, tuple(changes), tuple(refused))
     return _with_digest(replace(plan, warnings=tuple(_warnings(plan, pool))))
 
 
-def _change(asked: Asked, view: View) -> Change:
-    if view.is_stale:
-        raise Refusal(f"{view.node}: its readings are not fresh; look at the connection first")
-    before = view.entry
-    match asked.verb:
-        case "drain":
-            hold = Hold(asked.op, asked.by, asked.reason, asked.session, asked.now, asked.until)
-            done = machine.after(before, machine.Drain(hold))
-        case "undrain":
-            done = _lifted(asked, before)
-        case "assign":
-            _need_free_node(view)
-            given = Assignment(asked.tenant, asked.op, asked.now, asked.until, asked.users)
-            done = machine.after(before, machine.Assign(given, view.health, asked.acknowledged, asked.now))
-            if view.work and not asked.force:
-                raise Refusal(f"{len(view.work)} processes run on it; whose they are must be settled first")
-        case "release":
-            done = machine.after(before, machine.Release(bool(view.work), asked.force))
-        case _:
-            raise Refusal(f"there is no verb {asked.verb}")
-    commands, effect = _enforcement(asked, view, before, done)
-    return Change(view, done, commands, effect)
-
-
-def _need_free_node(view: View) -> None:
-    node = view.book.entry(NODE)
-    if view.target != NODE and (node.holds or node.admin is not Admin.IN_SERVICE):
-        why = node.holds[0].reason if node.holds else str(node.admin)
-        raise Refusal(f"{view.node} as a whole is held: {why}")
-
-
-def _lifted(asked: Asked, before: Entry) -> Entry:
-    mine = [h for h in before.holds if h.op == asked.lifts] if asked.lifts else [
-        h for h in before.holds if h.owner == asked.by
-    ]  # fmt: skip
-    if not mine:
-        whose = ", ".join(sorted({h.owner for h in before.holds}))
-        raise Refusal(f"no hold of yours is on it; it is held by {whose}" if whose else "nothing holds it")
-    done = before
-    for hold in mine:
-        done = machine.after(done, machine.Undrain(hold.op, hold.session))
-    return done
-
-
-def _enforcement(asked: Asked, view: View, before: Entry, done: Entry) -> tuple[tuple[str, ...], str]:
-    shown = f"card book {view.book.folder or '(new)'}: {view.target} {before.admin} -> {done.admin}"
-    commands = [shown]
-    if asked.verb == "drain" and asked.enforce and view.book.can_enforce:
-        commands += [f"cardkeeper-node compute-mode {u} 2" for u in view.uuids]
-        effect = "new work is refused by the driver (compute mode PROHIBITED); what runs goes on"
-    elif asked.verb == "drain":
-        effect = "advisory: the card book says so, nothing is blocked by the driver (see: cardkeeper sudoers)"
-    elif asked.verb == "undrain" and before.mode is not None and done.mode is None:
-        commands += [f"cardkeeper-node compute-mode {u} {before.mode}" for u in view.uuids]
-        effect = f"the compute mode goes back to {before.mode}"
-    elif asked.verb == "assign":
-        effect = "a record, with strangers' processes found; it isolates nobody"
-    else:
-        effect = "the card book says so"
-    if not view.book.is_shared:
-        effect += "; other logins cannot see this book"
-    return tuple(commands), effect
-
-
 def _warnings(plan: Plan, pool: Iterable[View]) -> Iterable[str]:
-    blast = plan.blast
-    if blast["processes"] and plan.asked.verb == "drain":
+    blast, verb = plan.blast, plan.asked.verb
+    if blast["processes"] and verb == "drain":
         users = sorted({w.user or "?" for c in plan.changes for w in c.view.work})
-        yield f"{blast['processes']} processes of {', '.join(users[:8])} run there now; they go on until they end"
-    tenants = sorted({c.before.assignment.tenant for c in plan.changes if c.before.assignment is not None})
-    if tenants and plan.asked.verb in ("drain", "release"):
-        yield f"assigned to {', '.join(tenants[:8])}"
+        end = "they go on until they end"
+        if plan.asked.on_deadline == "force" and plan.asked.deadline_s is not None:
+            end = f"what still runs after {plan.asked.deadline_s / 60:.0f} minutes is ended (SIGTERM)"
+        yield f"{blast['processes']} processes of {', '.join(users[:8])} run there now; {end}"
+    if blast["jobs"]:
+        jobs = sorted({f"{j.id} ({j.user})" for c in plan.changes if c.view.seen is not None for j in c.view.seen.jobs})
+        yield f"{blast['jobs']} jobs of the scheduler: {', '.join(jobs[:8])}"
+    if plan.tenants and verb not in ("assign", "verify"):
+        yield f"assigned to {', '.join(plan.tenants[:8])}; what that is worth is not known: there is no ledger"
     if any(not c.view.book.is_shared for c in plan.changes):
         yield "advisory only: the card book lies in this login's own folder, so other consoles cannot see this hold"
-    if plan.asked.verb == "drain":
+    yield from dict.fromkeys(n for c in plan.changes for n in c.notes)
+    if verb in ("drain", "assign"):
         touched = {u for c in plan.changes for u in c.view.uuids}
         rest = [v for v in pool if v.target not in touched and not v.is_stale]
         free = sum(v.use is Use.FREE and v.entry.admin is Admin.IN_SERVICE for v in rest)
-        yield f"{free} of the {len(rest)} other cards that are seen now are free"
+        yield f"{free} of the {len(rest)} other cards that are seen now run nothing"
 
 
 def _with_digest(plan: Plan) -> Plan:
     asked = plan.asked
-    saw: list[Any] = [asked.verb, asked.by, asked.reason, asked.tenant, asked.until, asked.lifts, asked.force]
-    for change in plan.changes:
-        view = change.view
+    saw: list[Any] = [
+        asked.verb, asked.by, asked.reason, asked.tenant, asked.until, asked.lifts, asked.force, asked.mode, asked.pid,
+        asked.started, asked.on_deadline,
+    ]  # fmt: skip
+    for one in plan.changes:
+        view = one.view
         saw.append([
             view.node, view.target, view.entry.gen, str(view.entry.admin), sorted(view.uuids), str(view.health),
             sorted(w.pid for w in view.work), view.book.boot_id, view.book.is_shared, view.book.can_enforce,
-            sorted(h.op for h in view.entry.holds),
+            sorted(h.op for h in view.entry.holds), view.book.entry(NODE).gen,
+            None if view.seen is None else [view.seen.text, view.seen.reason, sorted(j.id for j in view.seen.jobs)],
         ])  # fmt: skip
-    saw.append(sorted(plan.refused))
     return replace(plan, digest=hashlib.sha256(json.dumps(saw).encode()).hexdigest())

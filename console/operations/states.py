@@ -73,15 +73,27 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """A person's word that a target is well although something was found. `at` in unix seconds."""
+
+    at: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What a card book says of one target.
 
     Attributes:
         gen: generation of the book in which it was written; 0 for a target the book does not know.
         before: the admin state that lifting all holds leads back to.
-        mode: compute mode to be put back, None where it was not changed.
+        modes: ((card's UUID, compute mode to be put back), ...) of the cards that are blocked for this target.
+        boot_id: of the kernel under which they were blocked; a reboot lifts the block, not the hold.
         proven_at: unix second at which it was proven idle.
         passed_at: unix second at which verification passed.
+        cleared: who said last that it is well.
+        closed: logins that alone may open the cards' device files, () for all.
     """
 
     target: str
@@ -90,9 +102,12 @@ class Entry:
     before: Admin = Admin.IN_SERVICE
     holds: tuple[Hold, ...] = ()
     assignment: Assignment | None = None
-    mode: str | None = None
+    modes: tuple[tuple[str, str], ...] = ()
+    boot_id: str = ""
     proven_at: float | None = None
     passed_at: float | None = None
+    cleared: Cleared | None = None
+    closed: tuple[str, ...] = ()
 
     @property
     def is_blank(self) -> bool:
@@ -117,8 +132,12 @@ class Entry:
             return None
         assignment = self.assignment
         return {
-            "gen": self.gen, "admin": str(self.admin), "before": str(self.before), "mode": self.mode,
-            "proven_at": self.proven_at, "passed_at": self.passed_at,
+            "gen": self.gen, "admin": str(self.admin), "before": str(self.before), "modes": dict(self.modes),
+            "boot_id": self.boot_id, "proven_at": self.proven_at, "passed_at": self.passed_at,
+            "closed": list(self.closed),
+            "cleared": None if self.cleared is None else {
+                "at": self.cleared.at, "by": self.cleared.by, "reason": self.cleared.reason,
+            },
             "holds": [
                 {"op": h.op, "owner": h.owner, "reason": h.reason, "session": h.session, "since": h.since,
                  "expires": h.expires} for h in self.holds
@@ -139,7 +158,7 @@ def entry_of(target: str, data: Any) -> Entry:
     if data is None:
         return Entry(target)
     try:
-        found = data.get("assignment")
+        found, cleared = data.get("assignment"), data.get("cleared")
         return Entry(
             target, int(data["gen"]), Admin(data["admin"]), Admin(data["before"]),
             tuple(
@@ -154,9 +173,14 @@ def entry_of(target: str, data: Any) -> Entry:
                 None if found.get("until") is None else float(found["until"]),
                 tuple(_text(u) for u in found.get("users") or ()),
             ),
-            None if data.get("mode") is None else _text(data["mode"]),
+            tuple(sorted((_text(u), _text(m)) for u, m in dict(data.get("modes") or {}).items())),
+            _text(data.get("boot_id") or ""),
             None if data.get("proven_at") is None else float(data["proven_at"]),
             None if data.get("passed_at") is None else float(data["passed_at"]),
+            None if cleared is None else Cleared(
+                float(cleared["at"]), _text(cleared["by"]), _text(cleared["reason"])
+            ),
+            tuple(_text(u) for u in data.get("closed") or ()),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise ValueError(f"the card book's entry of {target} is not understood: {exc}") from exc

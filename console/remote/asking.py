@@ -15,7 +15,7 @@ from console.remote.transport import Transport
 
 MAX_REPLY = 4 << 20
 OPEN_S = 10.0
-_WITH_NVML = frozenset({"idle"})
+_WITH_NVML = frozenset({"idle", "devices"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Outcome:
 
 def ask(transport: Transport, python: str, name: str, request: dict[str, Any], timeout_s: float) -> Outcome:
     """Ask and wait at most `timeout_s`. Never raises."""
-    program = bundle.answer_bundle(request.get("verb") in _WITH_NVML)
+    program = bundle.answer_bundle(request.get("verb") in _WITH_NVML or request.get("do") == "devices")
     config = {"mode": "ask", "request": {**request, "node": name}}
     try:
         channel = transport.open_session(timeout=OPEN_S)

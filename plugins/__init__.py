@@ -1,0 +1,1 @@
+"""Plugins, a folder each. See console.extend."""
