@@ -95,6 +95,7 @@ def told_plan(plan: Plan) -> dict[str, Any]:
         "money": None,
         "confirm": plan.word,
         "warnings": list(plan.warnings),
+        "left": plan.left,
         "refused": [{"target": label, "why": why} for label, why in plan.refused],
         "targets": [
             {

@@ -183,6 +183,11 @@ class Console:
         return self
 
     @property
+    def can_act(self) -> bool:
+        """Whether there is a present to act on; a recording has none."""
+        return self.config.replay is None
+
+    @property
     def live(self) -> LiveFleet:
         """The live reader.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -35,14 +36,17 @@ SLACK_S = 15.0
 """Beyond a question's own time: opening its session, and a busy workstation."""
 
 AGAIN_S = 5.0
+LOOK_S, CLOSING_S = 0.2, 5.0
 SCHEDULER_ERRORS = (NotSent, Unsure, Declined, Refusal, ValueError, RuntimeError)
 
 
 class LiveDoor:
     """Fulfils console.operations.door.Door over the collector's standing connections."""
 
-    def __init__(self, live: LiveFleet) -> None:
+    def __init__(self, live: LiveFleet, closing: threading.Event | None = None) -> None:
+        """`closing`, once set, ends waiting after CLOSING_S: what was asked then is looked at by the next start."""
         self._live = live
+        self._closing = closing or threading.Event()
 
     def ask(self, node: str, request: dict[str, Any], timeout_s: float = 30.0) -> dict[str, Any]:
         """The node's reply.
@@ -51,10 +55,7 @@ class LiveDoor:
             NotSent, Unsure, Declined: there is none, or it says no.
         """
         waiting: Future[Answered] = self._live.ask(node, request, timeout_s)
-        try:
-            answer = waiting.result(timeout_s + SLACK_S)
-        except Late:
-            raise Unsure(f"{node}: no answer within {timeout_s:.0f} s") from None
+        answer = self._answer(waiting, node, timeout_s)
         if answer.reply is None:
             raise (Unsure if answer.was_sent else NotSent)(answer.text)
         try:
@@ -64,6 +65,18 @@ class LiveDoor:
         if reply.get("ok") is not True:
             raise Declined(str(reply.get("code") or "failed")[:40], f"{node}: {str(reply.get('text'))[:400]}")
         return reply
+
+    def _answer(self, waiting: Future[Answered], node: str, timeout_s: float) -> Answered:
+        end = time.monotonic() + timeout_s + SLACK_S
+        while True:
+            try:
+                return waiting.result(LOOK_S)
+            except Late:
+                if self._closing.is_set():
+                    end = min(end, time.monotonic() + CLOSING_S)
+                    self._closing.wait(LOOK_S)
+                if time.monotonic() > end:
+                    raise Unsure(f"{node}: no answer within {timeout_s:.0f} s") from None
 
 
 def _here(call: Callable[[], T]) -> T:
@@ -86,15 +99,19 @@ class Operations:
         rows: Rows | None = None,
         on_live: Callable[[Callable[[], Any]], Any] = _here,
         told: Callable[[Progress], None] = lambda _: None,
+        closing: threading.Event | None = None,
     ) -> None:
         """Open the journal. `on_live` runs a call where the live fleet may be read, and returns what it returned.
+
+        With `closing` somebody else reads what the fleet tells, and ends this by setting it.
 
         Raises:
             JournalError: it cannot be written: nothing may be done then.
         """
         self.live = live
         self.journal = Journal(folder)
-        self.steps = Steps(self.journal, LiveDoor(live), scheduler, told)
+        self._closing = closing
+        self.steps = Steps(self.journal, LiveDoor(live, closing), scheduler, told, sleep=self.pause)
         self.executor = Executor(self.steps)
         self.session = uuid.uuid4().hex[:12]
         self.by = f"{getpass.getuser()}@{socket.gethostname()}"
@@ -224,10 +241,18 @@ class Operations:
         return {t: judge(first[t], last[t], took, expected[t]) for t in targets}
 
     def pause(self, seconds: float) -> None:
-        """Wait while the fleet goes on being read; for callers without a loop of their own."""
+        """Wait while the fleet goes on being read.
+
+        Raises:
+            Unsure: the console closes; whoever waited must look again.
+        """
+        if self._closing is not None:
+            if self._closing.wait(seconds):
+                raise Unsure("the console closes")
+            return
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0.0:
-            self.on_live(self.live.pump)
+            self.live.pump()
             time.sleep(min(left, 0.2))
 
     # Waiting for the work to end

@@ -25,6 +25,7 @@ class Rows:
         live: the fleet behind it.
         judged: conditions and reasons as of the last `refresh`.
         marked: UUIDs a person marked.
+        out: UUIDs out of service, as the card books say; tenants: {UUID: whose it is}.
     """
 
     def __init__(self, live: LiveFleet | PastFleet) -> None:
@@ -36,6 +37,8 @@ class Rows:
         self._version = self._processes = self._happened = -1
         self._slices: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.marked: frozenset[str] | set[str] = frozenset()
+        self.out: frozenset[str] = frozenset()
+        self.tenants: dict[str, str] = {}
         self.judged = Judged(np.zeros(0, dtype=np.uint8), [])
         self.refresh()
 
@@ -126,6 +129,8 @@ class Rows:
                     out.append(e.entity.node)
                 case "name" | "sku":
                     out.append(e.entity.name)
+                case "tenant":
+                    out.append(self.tenants.get(e.entity.uuid, ""))
                 case "rack" | "region" | "supplier":
                     out.append(str(getattr(node, field)))
                 case _ if field.startswith("label."):
@@ -146,6 +151,12 @@ class Rows:
             self._told[field, node] = processes, texts
         return texts
 
+    def set_books(self, out: frozenset[str], tenants: dict[str, str]) -> None:
+        """Take over what the card books say."""
+        if (out, tenants) != (self.out, self.tenants):
+            self.out, self.tenants = out, tenants
+            self._texts.pop("tenant", None)
+
     def flag(self, name: str) -> npt.NDArray[np.bool_]:
         """Whether a flag holds a row."""
         conditions = self.judged.conditions
@@ -163,6 +174,9 @@ class Rows:
             return np.zeros(self.count(), dtype=bool)
         if name == "marked":
             return np.array([e.entity.uuid in self.marked for e in self.live.entities], dtype=bool)
+        if name in ("drained", "assigned"):
+            wanted = self.out if name == "drained" else self.tenants.keys()
+            return np.array([e.entity.uuid in wanted for e in self.live.entities], dtype=bool)
         if name == "slice":
             return self._slices
         util = self._column("utilization_gpu")

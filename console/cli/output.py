@@ -184,6 +184,8 @@ def intent_text(result: dict[str, Any]) -> str:
             lines += [f"    runs: {p['pid']} {p['user']} {plain(p['command'], 80)}" for p in target["processes"][:8]]
             lines += [f"    $ {plain(c, 160)}" for c in target["commands"]]
         lines += [f"  ! {plain(w, 200)}" for w in plan["warnings"]]
+        if plan["left"]:
+            lines.append(f"  {plain(plan['left'], 200)}")
         lines += [f"  left out: {plain(r['target'])}: {plain(r['why'], 200)}" for r in plan["refused"]]
     if result.get("operation") is not None:
         lines.append(operation_text(result["operation"]))

@@ -110,13 +110,25 @@ class AgentRun:
         finish(self._channel, code, text)
 
     def _answer(self, request: dict[str, Any]) -> None:
-        """The card book lies in the demo's own folder, a folder a node; no simulated login may do more."""
+        """The card book lies in the demo's own folder, a folder a node; of the helper only the compute mode is played."""
         folder = self._books / self._node.plan.name
         folder.mkdir(parents=True, exist_ok=True)
-        reply = answer.answer(request, str(folder), "/nonexistent", SimulatedNvml(self._node))
+        if request.get("verb") == "do":
+            reply = self._do(request)
+        else:
+            reply = answer.answer(request, str(folder), "/nonexistent", SimulatedNvml(self._node))
+            if request.get("rights"):
+                reply["can"] = self._node.plan.has_driver
         with contextlib.suppress(*GONE):
             self._channel.sendall(json.dumps(reply).encode() + b"\n")
         finish(self._channel, 0)
+
+    def _do(self, request: dict[str, Any]) -> dict[str, Any]:
+        mode = answer.MODES.get(str(request.get("mode")))
+        if request["do"] != "compute-mode" or mode is None:
+            return {"ok": True, "status": 64, "output": "a simulated node does not do that"}
+        self._node.modes[str(request["uuid"])] = int(mode)
+        return {"ok": True, "status": 0, "output": ""}
 
     def _sample(self, config: dict[str, Any]) -> int:
         config["isolate"] = False  # nothing hangs in here, and threads are dear

@@ -46,6 +46,8 @@ FLAGS = (
     "busy",
     "idle",
     "marked",
+    "drained",
+    "assigned",
 )
 
 _FACTOR = {"": 1.0, "%": 1.0, "k": 1e3, "m": 1e6, "g": 2.0**30, "t": 2.0**40, "w": 1.0, "c": 1.0}

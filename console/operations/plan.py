@@ -194,6 +194,7 @@ class Plan:
     Attributes:
         refused: (label, why) of targets that are left out.
         warnings: what the person must know first.
+        left: what is left in the pool, in words.
         digest: of what the plan saw of what it changes; another digest later means: plan again.
     """
 
@@ -201,6 +202,7 @@ class Plan:
     changes: tuple[Change, ...]
     refused: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    left: str = ""
     digest: str = ""
 
     @property
@@ -268,10 +270,10 @@ def make(
         except Refusal as exc:
             refused.append((view.label, str(exc)))
     plan = Plan(asked, tuple(changes), tuple(refused))
-    return _with_digest(replace(plan, warnings=tuple(_warnings(plan, pool))))
+    return _with_digest(replace(plan, warnings=tuple(_warnings(plan)), left=_left(plan, pool)))
 
 
-def _warnings(plan: Plan, pool: Iterable[View]) -> Iterable[str]:
+def _warnings(plan: Plan) -> Iterable[str]:
     blast, verb = plan.blast, plan.asked.verb
     if blast["processes"] and verb == "drain":
         users = sorted({w.user or "?" for c in plan.changes for w in c.view.work})
@@ -287,11 +289,15 @@ def _warnings(plan: Plan, pool: Iterable[View]) -> Iterable[str]:
     if any(not c.view.book.is_shared for c in plan.changes):
         yield "advisory only: the card book lies in this login's own folder, so other consoles cannot see this hold"
     yield from dict.fromkeys(n for c in plan.changes for n in c.notes)
-    if verb in ("drain", "assign"):
-        touched = {u for c in plan.changes for u in c.view.uuids}
-        rest = [v for v in pool if v.target not in touched and not v.is_stale]
-        free = sum(v.use is Use.FREE and v.entry.admin is Admin.IN_SERVICE for v in rest)
-        yield f"{free} of the {len(rest)} other cards that are seen now run nothing"
+
+
+def _left(plan: Plan, pool: Iterable[View]) -> str:
+    if plan.asked.verb not in ("drain", "assign"):
+        return ""
+    touched = {u for c in plan.changes for u in c.view.uuids}
+    rest = [v for v in pool if v.target not in touched and not v.is_stale]
+    free = sum(v.use is Use.FREE and v.entry.admin is Admin.IN_SERVICE for v in rest)
+    return f"left in the pool: {free} of the {len(rest)} other cards that are seen now run nothing"
 
 
 def _with_digest(plan: Plan) -> Plan:

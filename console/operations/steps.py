@@ -137,7 +137,10 @@ class Steps:
             "verb": "book.change", "ops": sorted(({op, *ends} | gone) - {""}),
             "changes": [{"target": b.target, "gen": b.gen, "entry": a.to_json()} for b, a in entries],
         }  # fmt: skip
-        prior: dict[str, Any] = {"entries": {b.target: b.to_json() for b, _ in entries}, **(about or {})}
+        told = ", ".join(f"{b.target} {b.admin} -> {a.admin}" for b, a in entries[:4])
+        prior: dict[str, Any] = {
+            "entries": {b.target: b.to_json() for b, _ in entries}, "text": f"card book: {told}", **(about or {})
+        }  # fmt: skip
         step = self.journal.plan_step(op, book.node, "book.change", request, prior)
         self._send(step, {**request, "key": step.key, "head": self.journal.head()}, ASK_S)
 
@@ -150,7 +153,7 @@ class Steps:
         if action.kind == "prove":
             self._proof(op, node, action)
             return
-        prior: dict[str, Any] = {"via": action.via, "check": action.check}
+        prior: dict[str, Any] = {"via": action.via, "check": action.check, "text": action.text}
         if action.kind == "mode":
             seen = self.look(node, [action.check["uuid"]])[action.check["uuid"]]
             if seen.mode == action.check["mode"]:
@@ -175,7 +178,7 @@ class Steps:
 
     def _proof(self, op: str, node: str, action: Action) -> None:
         found = self.prove(node, action.check["uuids"], needs_fds=False)
-        step = self.journal.plan_step(op, node, "prove", {}, {"uuids": action.check["uuids"]})
+        step = self.journal.plan_step(op, node, "prove", {}, {"uuids": action.check["uuids"], "text": action.text})
         text = "; ".join(f"{u}: {f.text}" for u, f in found.items())
         if not found or any(f.is_idle is not True for f in found.values()):
             self.note(step, StepState.FAILED, text or "no card is known")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QGuiApplication
@@ -14,6 +15,7 @@ from console.fleet.show import duration
 from console.history.when import parse_moment
 from console.registry import Command, Face
 from console.ui import keys, links
+from console.ui.acts import ACTS, Acts
 from console.ui.context import NODE
 from console.ui.fleet.page import FleetPage
 from console.ui.pages import PAGES
@@ -30,6 +32,7 @@ class Actions:
     def __init__(self, window: MainWindow) -> None:
         self._window = window
         self._context = window.context
+        self.acts = Acts(window)
         self.of: dict[str, Callable[[], object]] = self._bind()
         self._shortcuts = keys.bind(window.frame, window.stack, self._pressed)
         self._shortcuts += keys.bind_digits(window.frame, self._digit)
@@ -40,6 +43,8 @@ class Actions:
             "go.fleet": lambda: window.go("fleet"),
             "go.nodes": lambda: window.go("nodes"),
             "go.events": lambda: window.go("events"),
+            "go.operations": lambda: window.go("operations"),
+            "go.assignments": lambda: window.go("assignments"),
             "go.settings": lambda: window.go("settings"),
             "go.in": self._go_in,
             "go.out": self._go_out,
@@ -79,6 +84,9 @@ class Actions:
             "node.add": self._add_node,
             "node.reconnect": lambda: self._on("node", "reconnect"),
             "node.trust": lambda: self._on("node", "act"),
+            "acts.arm": self.acts.toggle_arm,
+            "acts.menu": self.acts.menu,
+            **{name: partial(self.acts.run, name) for name in ACTS},
             "app.quit": window.frame.close,
         }
 
@@ -96,6 +104,8 @@ class Actions:
             return tr("only on the page {page}").format(page=tr(PAGES[command.page].title))
         if command.id == "time.live" and not self._context.timeline.can_be_live:
             return tr("this is a recording; it has no present")
+        if command.id.startswith("acts."):
+            return self.acts.reason(command)
         if command.id in ("copy.name",) and not self._named():
             return tr("nothing is selected")
         return ""

@@ -6,9 +6,12 @@ from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
 from console.fleet.query import All, Query
+from console.operations.states import NODE as WHOLE
+from console.operations.states import Admin
 from console.past import PastFleet
 from console.rows import Rows
 from console.telemetry.live import LiveFleet
+from console.ui.desk import Desk
 from console.ui.preferences import Preferences
 from console.ui.timeline import Timeline
 
@@ -56,6 +59,8 @@ class Context(QObject):
         self.timeline = Timeline(console)
         self.live: LiveFleet | PastFleet = console.live
         self.rows = Rows(self.live)
+        self.desk = Desk(console.live, console.config.history_folder if console.can_act else None)
+        self.desk.looked.connect(self._take_books)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""
@@ -67,6 +72,21 @@ class Context(QObject):
         self.directory.emit()
         self.ticked.emit()
         self.events.emit([])
+
+    def _take_books(self) -> None:
+        out, tenants = set(), {}
+        for node, book in self.desk.books.items():
+            if isinstance(book, str):
+                continue
+            for entry in book.entries.values():
+                uuids = [entry.target]
+                if entry.target == WHOLE:
+                    uuids = [e.entity.uuid for e in self.console.live.entities_of(node)]
+                if entry.admin not in (Admin.IN_SERVICE, Admin.PROBATION):
+                    out.update(uuids)
+                if entry.assignment is not None:
+                    tenants.update(dict.fromkeys(uuids, entry.assignment.tenant))
+        self.rows.set_books(frozenset(out), tenants)
 
     @property
     def utc(self) -> bool:

@@ -35,6 +35,9 @@ class Header(Bar):
         self.sick.setProperty("tone", "critical")
         self.sick.clicked.connect(lambda: context.asked.emit("filter.faults"))
         set_tip(self.sick, tr("Show only these"))
+        self.lock = QToolButton()
+        self.lock.setProperty("chip", "flat")
+        self.lock.clicked.connect(lambda: context.asked.emit("acts.arm"))
         self._palette = QToolButton()
         self._palette.setProperty("field", True)
         self._palette.setText(tr("Find a command, a node or a card") + "    Ctrl+K")
@@ -54,6 +57,7 @@ class Header(Bar):
         for label in (self.fleet, self.mode, self.live, self.counts, self.sick):
             layout.addWidget(label)
         layout.addStretch(1)
+        layout.addWidget(self.lock)
         layout.addWidget(self._palette)
         layout.addWidget(self._keys)
         self.mode.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -82,20 +86,33 @@ class Header(Bar):
         else:
             self.live.setText("● " + tr("live") if up else "○ " + tr("not connected"))
         nodes = tr("{up} of {all} nodes").format(up=up, all=links.total())
-        self.counts.setText(f"{nodes}   {tr('%n cards', self._context.rows.cards())}")
+        out = len(self._context.rows.out)
+        more = f"   {tr('%n out of service', out)}" if out else ""
+        self.counts.setText(f"{nodes}   {tr('%n cards', self._context.rows.cards())}{more}")
         self.sick.setText(tr("%n need attention", sick))
         self.set_wanted(self.sick, bool(sick))
         line = self._context.timeline
         if not line.is_live:
             self.live.setText("◷ " + tr("past"))
-        self._set_mode("past" if not line.is_live else "demo" if live.fleet.demo else "")
+        armed_s = self._context.desk.armed_s
+        minutes = max(1, round(armed_s / 60.0))
+        self.lock.setText(("⚠ " + tr("Acts allowed, %n min", minutes)) if armed_s else "▪ " + tr("Read-only"))
+        self.lock.setProperty("tone", "warning" if armed_s else "")
+        set_tip(self.lock, tr("Lock acts again") + "  (A)" if armed_s else tr("Allow acts for 15 minutes") + "  (A)")
+        self.set_wanted(self.lock, self._context.desk.can_act)
+        is_past = not line.is_live
+        self._set_mode("past" if is_past else "armed" if armed_s else "demo" if live.fleet.demo else "")
+        self.mode.setText(
+            {"demo": tr("Demo: simulated nodes"), "past": tr("The past, not now")}.get(
+                "past" if is_past else "demo" if live.fleet.demo else "", ""
+            )
+        )
+        self.set_wanted(self.mode, is_past or live.fleet.demo)
 
     def _set_mode(self, mode: str) -> None:
-        self.mode.setText({"demo": tr("Demo: simulated nodes"), "past": tr("The past, not now")}.get(mode, ""))
-        self.set_wanted(self.mode, bool(mode))
         if (self.property("mode") or "") != mode:
             self.setProperty("mode", mode)
-            for widget in (self, self.mode):
+            for widget in (self, self.mode, self.lock):
                 self.style().unpolish(widget)
                 self.style().polish(widget)
 

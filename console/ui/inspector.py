@@ -10,10 +10,13 @@ from console.fleet.condition import Condition
 from console.fleet.metrics import CARD_METRIC
 from console.fleet.model import EntityKind
 from console.fleet.show import DASH, duration, middle, plain
+from console.operations.scheduler import SchedulerState
+from console.operations.states import NODE as WHOLE
+from console.operations.states import Admin, Book
 from console.telemetry.live import EntityRow, LiveFleet, NodeRow
 from console.ui.context import NODE, Context
 from console.ui.marks import condition_word, link_role, link_text
-from console.ui.parts import ConditionMark, Facts, Spark, process_rows, process_table, value_text
+from console.ui.parts import ConditionMark, Facts, Spark, admin_word, process_rows, process_table, value_text
 from console.ui.text import PlainLabel, tr
 from console.ui.theme import mono
 
@@ -163,6 +166,7 @@ class Inspector(QFrame):
             (tr("Serial"), entity.facts.get("serial", ""), ""),
             (tr("PCI"), entity.facts.get("pci_bus_id", ""), ""),
         ]
+        facts = [*self._service(entity.node, entity.uuid), *facts]
         self._facts.show_rows([f for f in facts if f[1]])
         mine = [p for p in live.processes(entity.node) if p.uuid == entity.uuid]
         self._processes.show_rows(process_rows(mine, {entity.uuid: entity.index}))
@@ -194,8 +198,24 @@ class Inspector(QFrame):
             (tr("Clock offset"), DASH if counters.clock_offset_s is None else f"{counters.clock_offset_s:+.2f} s", ""),
             (tr("Reconnects"), str(counters.reconnects), ""),
         ]
-        self._facts.show_rows(facts)
+        self._facts.show_rows([*self._service(node.name, WHOLE), *facts])
         self._uuid.set_foreign(f"{node.host}:{node.port or 22}")
+
+    def _service(self, node: str, target: str) -> list[tuple[str, str, str]]:
+        """What the node's card book says of a target, and its scheduler of the node."""
+        desk = self._context.desk
+        book, said = desk.books.get(node), desk.schedulers.get(node)
+        rows: list[tuple[str, str, str]] = []
+        if isinstance(book, Book):
+            for entry in dict.fromkeys((book.entry(target), book.entry(WHOLE))):
+                if entry.admin is not Admin.IN_SERVICE:
+                    rows.append((tr("State"), admin_word(entry.admin), ""))
+                rows += [(tr("Hold"), f"{h.reason} – {h.owner}", "") for h in entry.holds]
+                if entry.assignment is not None:
+                    rows.append((tr("Tenant"), entry.assignment.tenant, ""))
+        if isinstance(said, SchedulerState):
+            rows.append((tr("Scheduler"), f"{said.text} {said.reason}".strip(), ""))
+        return rows
 
 
 def _top(live: LiveFleet, uuid: str, metric: str, values: np.ndarray) -> float:

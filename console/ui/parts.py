@@ -25,6 +25,7 @@ from console.fleet.model import GpuProcess
 from console.fleet.show import DASH, THIN, duration, middle, number, plain
 from console.fleet.show import reading as reading_text
 from console.fleet.state import ReadingState
+from console.operations.states import Admin, Use
 from console.telemetry.live import Reading
 from console.ui.marks import draw_condition
 from console.ui.plots import sparks
@@ -43,6 +44,30 @@ def state_word(state: ReadingState) -> str:
         ReadingState.ERROR: tr("error"),
         ReadingState.STALE: tr("stale"),
     }[state]
+
+
+def admin_word(admin: Admin) -> str:
+    """The word of what people want with a target."""
+    return {
+        Admin.IN_SERVICE: tr("in service"),
+        Admin.DRAINING: tr("draining"),
+        Admin.DRAINED: tr("drained"),
+        Admin.MAINTENANCE: tr("maintenance"),
+        Admin.VERIFYING: tr("verifying"),
+        Admin.PROBATION: tr("probation"),
+        Admin.RETIRED: tr("retired"),
+    }[admin]
+
+
+def use_word(use: Use) -> str:
+    """The word of who has a card."""
+    return {
+        Use.FREE: tr("free"),
+        Use.ASSIGNED: tr("assigned"),
+        Use.IN_USE: tr("in use"),
+        Use.SQUATTED: tr("squatted"),
+        Use.UNKNOWN: tr("unknown"),
+    }[use]
 
 
 def value_text(reading: Reading) -> str:
@@ -226,6 +251,13 @@ def process_table() -> TextTable:
     """A table for `process_rows`."""
     titles = (tr("User"), tr("PID"), tr("Card"), tr("Memory"), tr("SM"), tr("Job / pod"), tr("Command"))
     return TextTable(titles, tr("Processes"), 6)
+
+
+def chosen_pid(table: TextTable) -> int | None:
+    """The process of the current row of a process table; where there is one row, that one."""
+    row = 0 if table.rowCount() == 1 else table.currentRow()
+    item = table.item(row, 1)
+    return int(item.text()) if item is not None and item.text().isdigit() else None
 
 
 def process_rows(processes: Sequence[GpuProcess], index_of: dict[str, int]) -> list[list[str]]:

@@ -59,6 +59,7 @@ def _frame(t: Tokens) -> str:
     #header[mode="demo"] {{ border-bottom: 2px dashed {t.accent}; }}
     #header[mode="past"] {{ border-bottom: 2px solid {t.notice}; }}
     #header[mode="past"] QLabel[role="badge"] {{ color: {t.notice}; border-color: {t.notice}; }}
+    #header[mode="armed"] {{ border-bottom: 2px solid {t.warning}; }}
     #timebar {{ background: {t.raised}; border: none; border-top: 1px solid {t.line}; }}
     #divider {{ color: {t.line}; }}
     #rail {{ background: {t.raised}; border: none; border-right: 1px solid {t.line}; }}
@@ -98,6 +99,12 @@ def _controls(t: Tokens) -> str:
     QToolButton[chip="flat"]:hover {{ background: {t.line}; }}
     QToolButton[chip="flat"]:focus {{ border-color: {t.accent}; }}
     QToolButton[tone="critical"] {{ color: {t.critical}; font-weight: 600; }}
+    QToolButton[tone="warning"] {{ color: {t.warning}; font-weight: 600; }}
+    QMenu {{ background: {t.raised}; border: 1px solid {t.line}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px 5px 12px; border-radius: 4px; }}
+    QMenu::item:selected {{ background: {t.selected}; color: {t.text}; }}
+    QMenu::item:disabled {{ color: {t.quiet}; }}
+    QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
     QToolButton[field="true"] {{ background: {t.ground}; border: 1px solid {t.line}; border-radius: 6px;
         padding: 4px 10px; color: {t.quiet}; }}
     QToolButton[field="true"]:hover {{ border-color: {t.quiet}; }}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtGui import QCloseEvent, QContextMenuEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from console.app import Console
@@ -18,6 +18,7 @@ from console.ui.inspector import Inspector
 from console.ui.pages import PAGES
 from console.ui.preferences import Preferences
 from console.ui.rail import Rail
+from console.ui.text import ask, tell, tr
 from console.ui.theme import Theme, Tokens
 from console.ui.timebar import TimeBar
 
@@ -56,6 +57,9 @@ class MainWindow(QWidget):
         self.context.asked.connect(self.run)
         self.context.timeline.moved.connect(self._moved)
         self.context.themed.connect(lambda: self.wear(Theme.chosen(self.preferences.theme)))
+        self.context.desk.failed.connect(self._failed)
+        self.context.desk.armed.connect(self.header.refresh)
+        self.frame.installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setInterval(PUMP_MS)
         self._timer.timeout.connect(self.pump)
@@ -193,9 +197,10 @@ class MainWindow(QWidget):
 
     def pump(self) -> None:
         """Take what the collector told; once a second refresh what is visible."""
-        line = self.context.timeline
+        line, desk = self.context.timeline, self.context.desk
         changes = self.context.console.live.pump()
         line.pump()
+        desk.pump()
         now = time.monotonic()
         is_due = now - self._last_tick >= TICK_S - 0.02
         if line.is_live:
@@ -211,6 +216,7 @@ class MainWindow(QWidget):
             self._last_tick = now
             self.header.refresh()
             self.status.tick()
+            desk.tick(self.place.page in ("operations", "assignments"))
             self.context.ticked.emit() if line.is_live else self.timebar.tick()
 
     def _moved(self) -> None:
@@ -223,10 +229,41 @@ class MainWindow(QWidget):
             context.show_fleet(fleet)
         self.header.refresh()
 
+    # Acts
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What can be done to what was clicked."""
+        if self.actions_of.acts.words():
+            self.actions_of.acts.menu(event.globalPos())
+
+    def _failed(self, why: str) -> None:
+        self.context.said.emit(why)
+        tell(
+            self.frame,
+            tr("It was not done, or not all of it"),
+            why,
+            tr("F6 shows its steps; go on with it or undo it there."),
+        )
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Closing the window while something is under way names what stays in force."""
+        if watched is self.frame and event.type() == QEvent.Type.Close:
+            stays = self.context.desk.in_force()
+            if stays and not ask(
+                self.frame, tr("Drains stay in force"),
+                tr("Closing ends the waiting here. The holds stay on the nodes, and any console may go on:"),
+                "\n".join(stays[:12]), tr("Close"),
+            ):  # fmt: skip
+                event.ignore()
+                return True
+        return False
+
     def stop(self) -> None:
         """Stop the clock and note the layout; `preferences.save` writes it."""
         self._timer.stop()
+        self.frame.removeEventFilter(self)
         self.context.timeline.close()
+        self.context.desk.close()
         self.preferences.geometry = self.frame.saveGeometry()
         for name, page in self._pages.items():
             if hasattr(page, "state"):

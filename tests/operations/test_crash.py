@@ -1,5 +1,6 @@
 """R2: a console killed at any step boundary. Another start of it looks, goes on or undoes, and one legal state results."""
 
+import contextlib
 import itertools
 
 import pytest
@@ -78,10 +79,8 @@ def test_a_drain_killed_anywhere_is_gone_on_with_or_undone(site, desk, how, end,
     cutter(site, at, how)
     targets = [(n, NODE) for n in site.names]
     plan = desk.plan(desk.asked("drain"), *targets)
-    try:
+    with contextlib.suppress(Killed):
         desk.executor.run(plan, plan)
-    except Killed:
-        pass
     site.cut = lambda *_: None
     fresh = again(desk)
     op = fresh.journal.operations()[0]
@@ -109,10 +108,8 @@ def test_an_undrain_killed_anywhere_converges(site, desk, how, at):
     desk.do("drain", ("gpu01", NODE))
     desk.now += 1
     cutter(site, at, how)
-    try:
+    with contextlib.suppress(Killed):
         desk.do("undrain", ("gpu01", NODE))
-    except Killed:
-        pass
     site.cut = lambda *_: None
     fresh = again(desk)
     op = fresh.journal.operations()[0]
@@ -134,15 +131,15 @@ def test_what_destroys_is_never_sent_twice(site, desk, how, verb):
         more = {"pid": process.pid, "started": started_of(process.pid)} if verb == "kill" else {}
         if verb == "kill":
             site.drivers["gpu01"].pids["GPU-gpu01-0"] = [process.pid]
-        (site.folder / "gpu01" / "bin" / "systemctl").write_text(f"#!/bin/sh\necho reboot >> {site.folder}/gpu01/calls\n")
+        (site.folder / "gpu01" / "bin" / "systemctl").write_text(
+            f"#!/bin/sh\necho reboot >> {site.folder}/gpu01/calls\n"
+        )
         (site.folder / "gpu01" / "bin" / "systemctl").chmod(0o755)
         desk.now += 1
         cutter(site, 0, how)
         target = ("gpu01", NODE) if verb != "reset" else ("gpu01", "GPU-gpu01-0")
-        try:
+        with contextlib.suppress(Killed):
             desk.do(verb, target, **more)
-        except Killed:
-            pass
         site.cut = lambda *_: None
         fresh = again(desk)
         op = fresh.journal.operations()[0]
@@ -190,7 +187,9 @@ class FakeSlurm:
         if call[:4] == ["scontrol", "-o", "show", "node"]:
             reason = self.reason.get(node)
             state = "IDLE" if reason is None else "IDLE+DRAIN"
-            return f"NodeName={node} State={state}" + ("" if reason is None else f" Reason={reason} [root@2026-01-01T00:00:00]")
+            return f"NodeName={node} State={state}" + (
+                "" if reason is None else f" Reason={reason} [root@2026-01-01T00:00:00]"
+            )
         return ""
 
     def view(self, node):

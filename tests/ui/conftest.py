@@ -27,6 +27,10 @@ class TestConsole(Console):
     def live(self):
         return self._live
 
+    @property
+    def can_act(self):
+        return False
+
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():

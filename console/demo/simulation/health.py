@@ -160,9 +160,8 @@ class Health(NodeCalls):
         return int(link >= card.faults.links_down)
 
     def nvmlDeviceGetComputeMode(self, handle: Handle) -> int:
-        """Default."""
-        self._whole(handle)
-        return 0
+        """Default, until it is set."""
+        return self._node.modes.get(self._whole(handle).uuid, 0)
 
     def nvmlDeviceGetPersistenceMode(self, handle: Handle) -> int:
         """On but for one node."""

@@ -57,6 +57,9 @@ class SimulatedNode:
     """A plan, running. Its state is a function of the plan and of the time since `epoch` (by `clock`), whoever asks.
 
     Any thread may call anything.
+
+    Attributes:
+        modes: compute mode by UUID, where it was set.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class SimulatedNode:
         self._lock = threading.Lock()
         self._at = -1
         self._boots = 0
+        self.modes: dict[str, int] = {}
         self.cards = [self._card(i) for i in range(plan.cards)]
 
     def _card(self, index: int) -> SimulatedCard:

@@ -64,6 +64,8 @@ class HeatMap(QWidget):
         self._unknown: Bools = np.zeros(0, dtype=bool)
         self._conditions: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
         self._marked: Bools = np.zeros(0, dtype=bool)
+        self._out: Bools = np.zeros(0, dtype=bool)
+        self._given: Bools = np.zeros(0, dtype=bool)
         self._texts: Sequence[str] = ()
         self._describe: Callable[[int], str] = lambda _row: ""
         self._at = -1
@@ -105,14 +107,19 @@ class HeatMap(QWidget):
         marked: Bools,
         texts: Sequence[str],
         describe: Callable[[int], str],
+        out: Bools | None = None,
+        given: Bools | None = None,
     ) -> None:
         """Colours by cell: share 0 to 1 of the ramp, hatched where unknown, shapes where not well.
 
         `texts` are written into cells that are large enough (may be empty); `describe` gives the tool tip of a row
-        when it is asked for.
+        when it is asked for. `out`: a bar goes through the cell of a card out of service; `given`: a small mark at
+        the foot of an assigned one.
         """
         self._shares, self._unknown, self._conditions, self._marked = shares, unknown, conditions, marked
         self._texts, self._describe = texts, describe
+        none = np.zeros(len(marked), dtype=bool)
+        self._out, self._given = none if out is None else out, none if given is None else given
         self._paint_pixels()
         self.update()
 
@@ -259,6 +266,22 @@ class HeatMap(QWidget):
             draw_condition(painter, Condition(int(self._conditions[number])), box)
         if self._marked.any() and len(self._marked) == len(self._cells):
             self._draw_corners(painter)
+        if len(self._out) == len(self._cells):
+            self._draw_books(painter)
+
+    def _draw_books(self, painter: QPainter) -> None:
+        """A bar through what is out of service, a foot under what is assigned."""
+        t, thick = Theme.now, max(2.0, self._grid.size * 0.1)
+        for number in np.flatnonzero(self._out):
+            box = QRectF(self._cell_box(int(number)))
+            bar = QRectF(box.left(), box.center().y() - thick / 2, box.width(), thick)
+            painter.fillRect(bar.adjusted(0, -1, 0, 1), QColor(t.ground))
+            painter.fillRect(bar, QColor(t.text))
+        for number in np.flatnonzero(self._given):
+            box = QRectF(self._cell_box(int(number)))
+            foot = QRectF(box.left() + box.width() * 0.25, box.bottom() - thick - 1, box.width() * 0.5, thick)
+            painter.fillRect(foot.adjusted(-1, -1, 1, 1), QColor(t.ground))
+            painter.fillRect(foot, QColor(t.accent))
 
     def _draw_corners(self, painter: QPainter) -> None:
         side = max(4.0, self._grid.size * 0.3)

@@ -365,7 +365,9 @@ class FleetPage(QWidget):
         unknown = states != ReadingState.FRESH
         texts = [short(v, unit) for v in values.tolist()] if self.map.is_spoken else ()
         marked = rows.flag("marked")[order]
-        self.map.set_values(values / (top or 1.0), unknown, rows.judged.conditions[order], marked, texts, self.describe)
+        out, given = rows.flag("drained")[order], rows.flag("assigned")[order]
+        shares, judged = values / (top or 1.0), rows.judged.conditions[order]
+        self.map.set_values(shares, unknown, judged, marked, texts, self.describe, out, given)
 
     def _arrange_map(self, shown: np.ndarray) -> None:
         """One cell a card; slices have cells only where the filter leaves nothing but slices."""
@@ -393,6 +395,10 @@ class FleetPage(QWidget):
         if not np.isnan(age):
             text += "  " + tr("{age} ago").format(age=age_text(age))
         condition = condition_word(rows.condition(row))
+        if entity.uuid in rows.out:
+            condition += "   " + tr("out of service")
+        if entity.uuid in rows.tenants:
+            condition += "   " + tr("assigned to {tenant}").format(tenant=rows.tenants[entity.uuid])
         return "\n".join(
             [f"{entity.node} / {entity.index}   {entity.name}", text, condition, *rows.judged.reasons[row]]
         )

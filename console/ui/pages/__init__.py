@@ -26,7 +26,9 @@ class Page:
         inspects: whether the inspector may stand beside it.
 
     The widget may have: `open(argument)`, called when it is gone to with an argument; `open_selected()`, for Enter;
-    `dress()`, when the theme changed; `state()` and `restore(state)`, strings kept between runs.
+    `chosen()`,
+    UUIDs or nodes that are selected; `chosen_pid()`, the process that is; `dress()`, when the theme changed; `state()` and
+    `restore(state)`, strings kept between runs.
     """
 
     id: str
@@ -56,6 +58,18 @@ def _events(context: Context) -> QWidget:
     return EventsPage(context)
 
 
+def _operations(context: Context) -> QWidget:
+    from console.ui.pages.operations import OperationsPage
+
+    return OperationsPage(context)
+
+
+def _assignments(context: Context) -> QWidget:
+    from console.ui.pages.assignments import AssignmentsPage
+
+    return AssignmentsPage(context)
+
+
 def _node(context: Context) -> QWidget:
     from console.ui.pages.node import NodePage
 
@@ -80,6 +94,8 @@ PAGES: dict[str, Page] = {
         Page("fleet", "Fleet", "fleet", _fleet, rail="top", inspects=True),
         Page("nodes", "Nodes", "nodes", _nodes, rail="top", inspects=True),
         Page("events", "Events", "events", _events, rail="top"),
+        Page("operations", "Operations", "operations", _operations, rail="top"),
+        Page("assignments", "Assigned", "assignments", _assignments, rail="top", inspects=True),
         Page("node", "Node", "node", _node, under="nodes", inspects=True),
         Page("card", "Card", "card", _card, under="fleet"),
         Page("settings", "Settings", "settings", _settings, rail="bottom"),

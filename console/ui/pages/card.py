@@ -16,7 +16,17 @@ from console.ui.context import Context
 from console.ui.empty import Empty
 from console.ui.marks import condition_word
 from console.ui.pages.events import event_rows
-from console.ui.parts import ConditionMark, Facts, Panel, TextTable, age_text, process_rows, process_table, value_text
+from console.ui.parts import (
+    ConditionMark,
+    Facts,
+    Panel,
+    TextTable,
+    age_text,
+    chosen_pid,
+    process_rows,
+    process_table,
+    value_text,
+)
 from console.ui.plots import saving
 from console.ui.plots.timeplot import Curve, TimePlot
 from console.ui.text import PlainLabel, tr
@@ -197,6 +207,10 @@ class CardPage(QWidget):
         else:
             title = tr("Nothing was recorded of this card then")
             self._empty.show_text(title, self.uuid, actions=[(tr("Back to live"), lambda: ask("time.live"))])
+
+    def chosen_pid(self) -> int | None:
+        """The process that is selected here."""
+        return chosen_pid(self._processes)
 
     def open(self, uuid: str) -> None:
         """Show another card."""

@@ -18,7 +18,7 @@ from console.ui.dialogs.hostkey import show_key_problem
 from console.ui.dialogs.passphrase import ask_passphrase
 from console.ui.marks import draw_condition, link_role, link_text
 from console.ui.pages.events import event_rows
-from console.ui.parts import Facts, Panel, TextTable, age_text, process_rows, process_table, value_text
+from console.ui.parts import Facts, Panel, TextTable, age_text, chosen_pid, process_rows, process_table, value_text
 from console.ui.plots import sparks
 from console.ui.plots.timeplot import Curve, TimePlot
 from console.ui.text import PlainLabel, tr
@@ -201,6 +201,10 @@ class NodePage(QWidget):
                 panel.setMinimumHeight(170)
             layout.addWidget(panel, 1)
         return layout
+
+    def chosen_pid(self) -> int | None:
+        """The process that is selected here."""
+        return chosen_pid(self._processes)
 
     def open(self, name: str) -> None:
         """Show another node."""
