@@ -75,7 +75,7 @@ def look(seen: Seen, baseline: int | None = None) -> Finding:
     if seen.error:
         return Finding(None, seen.error)
     if seen.pids:
-        return Finding(False, f"{len(seen.pids)} processes run on it: {', '.join(map(str, seen.pids[:8]))}")
+        return Finding(False, f"it still runs {', '.join(map(str, seen.pids[:8]))}")
     if seen.open_pids:
         return Finding(False, f"processes have the card open: {', '.join(map(str, seen.open_pids[:8]))}")
     limit = (BASELINE_BYTES if baseline is None else baseline) + SLACK_BYTES

@@ -257,7 +257,8 @@ def _assign(asked: Asked, view: View) -> Change:
         given = Assignment(asked.tenant, asked.op, asked.now, asked.until, asked.users)
         done = machine.after(before, machine.Assign(given, view.health, asked.acknowledged, asked.now))
         if view.work and not asked.force:
-            raise Refusal(f"{len(view.work)} processes run on it; whose they are must be settled first")
+            running = ", ".join(f"{w.pid} {w.user}".strip() for w in view.work[:4])
+            raise Refusal(f"it runs {running}; whose that is must be settled first")
     actions: list[Action] = []
     notes: list[str] = []
     effects: list[str] = []

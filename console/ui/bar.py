@@ -50,27 +50,30 @@ class Bar(QFrame):
         return done
 
     def _fit(self) -> None:
+        """Only what changes is touched: showing and hiding asks for a layout, which asks for this again."""
         if self._is_fitting:
             return
         self._is_fitting = True
         try:
             room = self.width() - self.row.contentsMargins().left() - self.row.contentsMargins().right()
-            for widget in (*self._unwanted, *self._going):
-                widget.setVisible(widget not in self._unwanted)
+            gone = set(self._unwanted)
             for widget in self._going:
-                if self._needed() <= room:
+                if self._needed(gone) <= room:
                     break
-                widget.hide()
+                gone.add(widget)
+            for widget in (*self._unwanted, *self._going):
+                if widget.isHidden() != (widget in gone):
+                    widget.setVisible(widget not in gone)
         finally:
             self._is_fitting = False
 
-    def _needed(self) -> int:
+    def _needed(self, gone: set[QWidget]) -> int:
         total = 0
         for i in range(self.row.count()):
             item = self.row.itemAt(i)
             widget = item.widget()
             if widget is None:
                 total += item.minimumSize().width()
-            elif not widget.isHidden():
+            elif widget not in gone and (not widget.isHidden() or widget in self._going):
                 total += max(widget.minimumWidth(), widget.minimumSizeHint().width()) + self.row.spacing()
         return total

@@ -74,12 +74,14 @@ class Desk(QObject):
         stepped: a step of a running operation (a Progress).
         armed: acts became allowed, or are not any more.
         failed: something went wrong, in a line.
+        woke: the workstation slept, and what that means, in a line.
     """
 
     looked = Signal()
     stepped = Signal(object)
     armed = Signal()
     failed = Signal(str)
+    woke = Signal(str)
 
     def __init__(self, live: LiveFleet, folder: Path | None) -> None:
         """`folder` None: nothing can be done here, as in a recording."""
@@ -101,6 +103,7 @@ class Desk(QObject):
         self._armed_until = 0.0
         self._was_armed = False
         self._looking = False
+        self._again = False
         self._looked_at = 0.0
         self._proving = False
         self._proved_at = 0.0
@@ -152,7 +155,7 @@ class Desk(QObject):
         self._looked_at = self._proved_at = 0.0
         self.disarm()
         self.looked.emit()
-        self.failed.emit(f"the workstation slept for {seconds:.0f} s: card books are read again, acts are locked")
+        self.woke.emit(f"the workstation slept for {seconds:.0f} s: card books are read again, acts are locked")
 
     def tick(self, wanted: bool) -> None:
         """Look again when it is time: `wanted` while a page shows it; always while a drain waits for its work to end."""
@@ -183,15 +186,21 @@ class Desk(QObject):
             return told, operations.read_books(names), operations.read_schedulers(names)
 
         def done(found: tuple[Any, Any, Any]) -> None:
-            self._looking, self.problem = False, ""
+            self.problem = ""
             self.told, self.books, self.schedulers = found
-            self.looked.emit()
+            self._has_looked()
 
         def failed(why: str) -> None:
-            self._looking, self.problem = False, why
-            self.looked.emit()
+            self.problem = why
+            self._has_looked()
 
         self._do(work, done, failed)
+
+    def _has_looked(self) -> None:
+        self._looking = False
+        self.looked.emit()
+        if self._again:
+            self.look_now()
 
     def plan(
         self,
@@ -253,8 +262,9 @@ class Desk(QObject):
         self.look_now()
 
     def look_now(self) -> None:
-        """Look again at once."""
+        """Look again at once; after the look that is under way, which may have seen the time before."""
         self._looked_at = 0.0
+        self._again = self._looking
         self.look()
 
     def _prove(self, waiting: Sequence[Operation]) -> None:

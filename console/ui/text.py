@@ -146,8 +146,10 @@ def _box(parent: QWidget, icon: QMessageBox.Icon, title: str, text: str, more: s
 
 
 def tell(parent: QWidget, title: str, text: str, more: str = "") -> None:
-    """Tell a person something that they must see."""
-    _box(parent, QMessageBox.Icon.Information, title, text, more).exec()
+    """Tell a person something that they must see. Returns at once: what is live goes on behind it."""
+    box = _box(parent, QMessageBox.Icon.Information, title, text, more)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.open()
 
 
 def ask(parent: QWidget, title: str, text: str, more: str, verb: str) -> bool:

@@ -58,6 +58,7 @@ class MainWindow(QWidget):
         self.context.timeline.moved.connect(self._moved)
         self.context.themed.connect(lambda: self.wear(Theme.chosen(self.preferences.theme)))
         self.context.desk.failed.connect(self._failed)
+        self.context.desk.woke.connect(self._woke)
         self.context.desk.armed.connect(self.header.refresh)
         self.frame.installEventFilter(self)
         self._timer = QTimer(self)
@@ -235,6 +236,10 @@ class MainWindow(QWidget):
         """What can be done to what was clicked."""
         if self.actions_of.acts.words():
             self.actions_of.acts.menu(event.globalPos())
+
+    def _woke(self, what: str) -> None:
+        self.context.said.emit(what)
+        tell(self.frame, tr("Acts are locked"), what)
 
     def _failed(self, why: str) -> None:
         self.context.said.emit(why)

@@ -425,6 +425,30 @@ def test_a_bar_hides_the_least_important_first_and_brings_it_back(qtbot):
     assert bar.minimumSizeHint().width() < need * 2
 
 
+def test_a_bar_without_room_comes_to_rest(qtbot):
+    asked = []
+
+    class Counted(Bar):
+        def event(self, event):
+            if event.type() == QEvent.Type.LayoutRequest:
+                asked.append(event)
+            return super().event(event)
+
+    bar = Counted()
+    qtbot.addWidget(bar)
+    labels = [PlainLabel("x" * 20) for _ in range(3)]
+    for label in labels:
+        bar.row.addWidget(label)
+    bar.give_way((labels[1], labels[2]))
+    bar.resize(labels[0].sizeHint().width(), 30)
+    bar.show()
+    qtbot.wait(200)
+    assert labels[1].isHidden()
+    asked.clear()
+    qtbot.wait(300)
+    assert len(asked) < 5
+
+
 # The table's small curves
 
 

@@ -352,3 +352,14 @@ def test_a_link_comes_back(link):
 def test_any_text_is_a_link_or_a_value_error(text):
     with contextlib.suppress(ValueError):
         links.read(text)
+
+
+def test_the_past_and_a_recording_offer_no_acts(window, look, recorded, qtbot):
+    from console.commands import registry
+
+    acts, drain = window.actions_of.acts, registry["acts.drain"]
+    window.context.select(window.context.live.entities[0].entity.uuid)
+    assert acts.reason(drain) == ""
+    look(450)
+    assert "press L" in acts.reason(drain)
+    assert not RecordedConsole(recorded, replay=True).can_act

@@ -94,7 +94,7 @@ class ActDialog(QDialog):
         context.desk.armed.connect(self._refresh)
         self.finished.connect(lambda _: self._leave())
         self._look()
-        (self.word if why else self.reason).setFocus()
+        (self._cancel if why else self.reason).setFocus()
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -163,6 +163,8 @@ class ActDialog(QDialog):
         self.plan = plan
         self._show(plan)
         self._refresh()
+        if self.word.isEnabled() and self.focusWidget() in (None, self.button, self._cancel):
+            self.word.setFocus()
 
     def _failed(self, why: str) -> None:
         self._head.setText("")
@@ -237,6 +239,8 @@ class ActDialog(QDialog):
         self._arm.setVisible(not is_armed)
         word = made.word if isinstance(made, Plan) else ""
         self.word.setEnabled(bool(word))
+        self.word.setVisible(bool(word))
+        self._ask.setVisible(bool(word))
         self.word.setPlaceholderText(word)
         self._ask.setText(tr("Type {word} to confirm").format(word=word) if word else "")
         if self.plan is not None and isinstance(made, str):

@@ -136,10 +136,12 @@ class AssignmentsPage(QWidget):
 def cards_of(context: Context) -> list[Card]:
     """Every card with its assignment, use and hold."""
     live, books = context.live, context.desk.books
+    # What runs on a slice runs on its card.
+    card_of = {e.entity.uuid: e.entity.parent or e.entity.uuid for e in live.entities}
     work: dict[str, list[Work]] = {}
     for node in live.nodes:
         for p in live.processes(node.node.name):
-            work.setdefault(p.uuid, []).append(Work(p.pid, p.user, p.command))
+            work.setdefault(card_of.get(p.uuid, p.uuid), []).append(Work(p.pid, p.user, p.command))
     out = []
     for row in live.entities:
         entity = row.entity
