@@ -37,6 +37,9 @@ SLACK_S = 15.0
 
 AGAIN_S = 5.0
 LOOK_S, CLOSING_S = 0.2, 5.0
+LOOKS = ("book.read", "idle", "devices", "alive")
+"""Questions that change nothing on a node."""
+
 SCHEDULER_ERRORS = (NotSent, Unsure, Declined, Refusal, ValueError, RuntimeError)
 
 
@@ -44,7 +47,9 @@ class LiveDoor:
     """Fulfils console.operations.door.Door over the collector's standing connections."""
 
     def __init__(self, live: LiveFleet, closing: threading.Event | None = None) -> None:
-        """`closing`, once set, ends waiting after CLOSING_S: what was asked then is looked at by the next start."""
+        """`closing`, once set, ends waiting: at once for what only looks, after CLOSING_S for what may have changed
+        something, which the next start looks at.
+        """
         self._live = live
         self._closing = closing or threading.Event()
 
@@ -55,7 +60,7 @@ class LiveDoor:
             NotSent, Unsure, Declined: there is none, or it says no.
         """
         waiting: Future[Answered] = self._live.ask(node, request, timeout_s)
-        answer = self._answer(waiting, node, timeout_s)
+        answer = self._answer(waiting, node, timeout_s, 0.0 if request.get("verb") in LOOKS else CLOSING_S)
         if answer.reply is None:
             raise (Unsure if answer.was_sent else NotSent)(answer.text)
         try:
@@ -66,15 +71,14 @@ class LiveDoor:
             raise Declined(str(reply.get("code") or "failed")[:40], f"{node}: {str(reply.get('text'))[:400]}")
         return reply
 
-    def _answer(self, waiting: Future[Answered], node: str, timeout_s: float) -> Answered:
+    def _answer(self, waiting: Future[Answered], node: str, timeout_s: float, patience_s: float) -> Answered:
         end = time.monotonic() + timeout_s + SLACK_S
         while True:
             try:
                 return waiting.result(LOOK_S)
             except Late:
                 if self._closing.is_set():
-                    end = min(end, time.monotonic() + CLOSING_S)
-                    self._closing.wait(LOOK_S)
+                    end = min(end, time.monotonic() + patience_s)
                 if time.monotonic() > end:
                     raise Unsure(f"{node}: no answer within {timeout_s:.0f} s") from None
 
