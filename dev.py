@@ -45,6 +45,7 @@ TEST_PROGRAMS = {
     "sbatch": "slurm-client",
     "/usr/sbin/munged": "munge",
     "setfacl": "acl",
+    "/usr/sbin/visudo": "sudo",
 }
 FONTS = {"/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core"}
 VERBS = ("run", "test", "bench", "build", "shots")

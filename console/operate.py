@@ -20,7 +20,7 @@ from console.extend import scheduler
 from console.operations import recovery
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.execute import Executor
-from console.operations.journal import Journal, Operation, OpState, StepState
+from console.operations.journal import Journal, JournalError, Operation, OpState, StepState
 from console.operations.plan import Action, Asked, Plan, View, make
 from console.operations.scheduler import SchedulerState
 from console.operations.states import NODE, Book, Refusal
@@ -87,6 +87,18 @@ def _here(call: Callable[[], T]) -> T:
     return call()
 
 
+def _sound(journal: Journal) -> Journal:
+    """The journal, unless somebody changed what was written."""
+    fault = journal.verify().fault
+    if fault:
+        journal.close()
+        raise JournalError(
+            f"{journal.path}: the audit log does not hold together: {fault}. Nothing is done to nodes with it\n"
+            f"next: keep it for whoever asks (cardkeeper audit export), then move it away; a new one is begun"
+        )
+    return journal
+
+
 class Operations:
     """Plans and acts on a fleet for one person.
 
@@ -110,10 +122,10 @@ class Operations:
         With `closing` somebody else reads what the fleet tells, and ends this by setting it.
 
         Raises:
-            JournalError: it cannot be written: nothing may be done then.
+            JournalError: it cannot be written, or its audit log was changed: nothing may be done then.
         """
         self.live = live
-        self.journal = Journal(folder)
+        self.journal = _sound(Journal(folder))
         self._closing = closing
         self.steps = Steps(self.journal, LiveDoor(live, closing), scheduler, told, sleep=self.pause)
         self.executor = Executor(self.steps)

@@ -115,7 +115,7 @@ class Journal:
         """Open or make the file.
 
         Raises:
-            JournalError: it cannot be, is newer, or its audit chain is broken.
+            JournalError: it cannot be, or is newer.
         """
         self.path = folder / FILE
         self._wall = wall
