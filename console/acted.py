@@ -34,6 +34,15 @@ def _journal(console: Console) -> Journal:
         raise ConsoleError(str(exc)) from exc
 
 
+def _nodes(console: Console, operation: str) -> list[str]:
+    """The nodes of an operation."""
+    journal = _journal(console)
+    try:
+        return list(_found(journal, operation).targets)
+    finally:
+        journal.close()
+
+
 def _found(journal: Journal, operation: str) -> Operation:
     try:
         return journal.operation(operation)
@@ -77,7 +86,7 @@ def operations_resume(console: Console, operation: str, *, yes: bool = False) ->
         operation: its id, or how it begins
         yes: go on with it without asking
     """
-    operations = open_operations(console, [])
+    operations = open_operations(console, _nodes(console, operation))
     try:
         found = _found(operations.journal, operation)
         if not yes:
@@ -103,7 +112,7 @@ def operations_undo(console: Console, operation: str, *, yes: bool = False) -> d
         operation: its id, or how it begins
         yes: do it without asking
     """
-    operations = open_operations(console, [])
+    operations = open_operations(console, _nodes(console, operation))
     try:
         found = _found(operations.journal, operation)
         if not yes:

@@ -17,9 +17,10 @@ from console.operations.journal import Journal, JournalError, Operation, OpState
 from console.operations.plan import Plan
 from console.operations.states import NODE, Refusal
 from console.registry import Danger, registry
+from console.telemetry.live import LiveFleet
 
 ON_DEADLINE = ("wait", "ask", "force")
-READY_S = 20.0
+READY_S, PATIENCE_S, LATE_S = 20.0, 3.0, 8.0
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -51,19 +52,45 @@ def _until(text: str | None) -> float | None:
 
 
 def _ready(operations: Operations, words: list[str]) -> None:
-    """Wait until the nodes that are named were read once, processes included."""
+    """Wait until the nodes were read once, processes included; for those that are not named, not longer than PATIENCE_S.
+
+    A node that hangs must not keep a person from acting on another one.
+    """
     live = operations.live
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    while time.monotonic() - begun < READY_S:
         live.pump()
-        nodes = [n for n in live.nodes if n.node.name in words] if all(live.node(w) for w in words) else live.nodes
-        live_nodes = [n for n in nodes if n.link is LinkState.LIVE]
-        settled = bool(nodes) and all(n.link is LinkState.LIVE or n.problem is not None for n in nodes)
-        medium = {e.node_index for e, t in zip(live.entities, live.sample_times(Tier.MEDIUM), strict=True) if t > 0.0}
-        with_cards = {e.node_index for e in live.entities}
-        if settled and all(n.index in medium or n.index not in with_cards for n in live_nodes):
+        missing = _unread(live)
+        named = _named(live, words)
+        waited = time.monotonic() - begun
+        is_enough = waited > PATIENCE_S and named is not None and not named & missing
+        is_late = waited > LATE_S and not words
+        if live.nodes and (not missing or is_enough or is_late):
             return
         time.sleep(0.1)
+
+
+def _unread(live: LiveFleet) -> set[str]:
+    """Nodes of which something may still come."""
+    medium = {e.node_index for e, t in zip(live.entities, live.sample_times(Tier.MEDIUM), strict=True) if t > 0.0}
+    with_cards = {e.node_index for e in live.entities}
+    return {
+        n.node.name
+        for n in live.nodes
+        if (n.link is not LinkState.LIVE and n.problem is None)
+        or (n.link is LinkState.LIVE and n.index in with_cards and n.index not in medium)
+    }
+
+
+def _named(live: LiveFleet, words: list[str]) -> set[str] | None:
+    """The nodes that `words` name, None where one is no name of a node or card that is known yet."""
+    found = set()
+    for word in words:
+        row = live.entity(word)
+        if row is None and live.node(word) is None:
+            return None
+        found.add(word if row is None else row.entity.node)
+    return found or None
 
 
 def open_operations(console: Console, words: list[str]) -> Operations:
@@ -139,9 +166,12 @@ def told_operation(operation: Operation, journal: Journal) -> dict[str, Any]:
 
 
 def act(
-    console: Console, verb: str, words: list[str], reason: str, plan: bool, yes: bool, **more: Any
+    console: Console, verb: str, words: list[str], reason: str, plan: bool, yes: bool, digest: str | None, **more: Any
 ) -> dict[str, Any]:
-    """Plan, and carry out where `yes` says so. Without it the answer names the word that confirms."""
+    """Plan, and carry out where `yes` says so. Without it the answer names the word that confirms.
+
+    With `digest`, of a plan that somebody looked at, nothing is done where things have changed since.
+    """
     if not reason.strip():
         raise ConsoleError("--reason: say why, for whoever comes next")
     operations = open_operations(console, words)
@@ -152,6 +182,8 @@ def act(
             if not plan and not made.changes:
                 raise ConsoleError("nothing can be done: " + "; ".join(f"{t}: {why}" for t, why in made.refused))
             return {"plan": told_plan(made), "done": False, "confirm": None if plan else made.word}
+        if digest is not None and digest != made.digest:
+            raise ConsoleError("things have changed since that plan was made; look at a new one: add --plan")
         operation = operations.carry_out(made)
         waiting = ""
         if asked.deadline_s is not None and operation.state is OpState.WAITING:
@@ -179,6 +211,7 @@ def drain(
     deadline: str | None = None,
     on_deadline: str = "wait",
     advisory: bool = False,
+    digest: str | None = None,
     plan: bool = False,
     yes: bool = False,
 ) -> dict[str, Any]:
@@ -193,6 +226,7 @@ def drain(
         deadline: wait so long for the work to end, like 30m
         on_deadline: wait; ask; or force, which ends what still runs then, and is approved by confirming
         advisory: write the hold, block nothing
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
@@ -202,7 +236,7 @@ def drain(
         raise ConsoleError("--on-deadline force needs a --deadline")
     patience = None if deadline is None else seconds_of(deadline, "deadline")
     return act(
-        console, "drain", targets, reason, plan, yes, until=_until(until), enforce=not advisory, deadline_s=patience,
+        console, "drain", targets, reason, plan, yes, digest, until=_until(until), enforce=not advisory, deadline_s=patience,
         on_deadline=on_deadline,
     )  # fmt: skip
 
@@ -214,6 +248,7 @@ def undrain(
     *,
     reason: str,
     operation: str | None = None,
+    digest: str | None = None,
     plan: bool = False,
     yes: bool = False,
 ) -> dict[str, Any]:
@@ -223,10 +258,11 @@ def undrain(
         targets: nodes, card UUIDs, or filters
         reason: why
         operation: lift only the holds of this operation
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "undrain", targets, reason, plan, yes, lifts=operation or "")
+    return act(console, "undrain", targets, reason, plan, yes, digest, lifts=operation or "")
 
 
 @registry.command("assign", "Give cards to a tenant", danger=Danger.NODE, connects=True)
@@ -239,6 +275,7 @@ def assign(
     until: str | None = None,
     user: list[str] | None = None,
     acknowledge: bool = False,
+    digest: str | None = None,
     plan: bool = False,
     yes: bool = False,
 ) -> dict[str, Any]:
@@ -251,11 +288,12 @@ def assign(
         until: for how long (60d, or a time)
         user: a login that may run there; others are then told as squatters
         acknowledge: give away cards that are not well, too
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
     return act(
-        console, "assign", targets, reason, plan, yes, tenant=tenant.strip(), until=_until(until),
+        console, "assign", targets, reason, plan, yes, digest, tenant=tenant.strip(), until=_until(until),
         users=tuple(user or ()), acknowledged=acknowledge,
     )  # fmt: skip
 
@@ -267,6 +305,7 @@ def release(
     *,
     reason: str,
     force: bool = False,
+    digest: str | None = None,
     plan: bool = False,
     yes: bool = False,
 ) -> dict[str, Any]:
@@ -276,7 +315,8 @@ def release(
         targets: nodes, card UUIDs, or filters
         reason: why
         force: although processes run there, which go on
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "release", targets, reason, plan, yes, force=force)
+    return act(console, "release", targets, reason, plan, yes, digest, force=force)

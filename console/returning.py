@@ -14,8 +14,8 @@ from console.registry import Danger, registry
 
 @registry.command("return", "Return to service", danger=Danger.NODE, connects=True)
 def return_(
-    console: Console, targets: list[str], *, reason: str, operation: str | None = None, plan: bool = False,
-    yes: bool = False,
+    console: Console, targets: list[str], *, reason: str, operation: str | None = None, digest: str | None = None,
+    plan: bool = False, yes: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Verify for a minute, and lift your own holds where every check ran and passed.
 
@@ -25,10 +25,11 @@ def return_(
         targets: nodes, card UUIDs, or filters
         reason: why
         operation: lift only the holds of this operation
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "return", targets, reason, plan, yes, lifts=operation or "")
+    return act(console, "return", targets, reason, plan, yes, digest, lifts=operation or "")
 
 
 @registry.command("verify", "Verify cards", connects=True)
@@ -62,52 +63,80 @@ def verify(console: Console, targets: list[str]) -> list[dict[str, Any]]:
 
 @registry.command("maintenance.begin", "Begin maintenance", danger=Danger.NODE, connects=True)
 def maintenance_begin(
-    console: Console, targets: list[str], *, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """Prove once more that nothing runs, and hand drained targets to hands and tools.
 
     Args:
         targets: nodes, card UUIDs, or filters
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "maintenance-begin", targets, reason, plan, yes)
+    return act(console, "maintenance-begin", targets, reason, plan, yes, digest)
 
 
 @registry.command("maintenance.end", "End maintenance", danger=Danger.NODE, connects=True)
 def maintenance_end(
-    console: Console, targets: list[str], *, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """The work is done; the targets wait for verification, see `return`.
 
     Args:
         targets: nodes, card UUIDs, or filters
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "maintenance-end", targets, reason, plan, yes)
+    return act(console, "maintenance-end", targets, reason, plan, yes, digest)
 
 
 @registry.command("mark-healthy", "Mark as healthy", danger=Danger.NODE, connects=True)
 def mark_healthy(
-    console: Console, targets: list[str], *, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """Set aside what was found, for a day and by your name: the target may be assigned again.
 
     Args:
         targets: nodes, card UUIDs, or filters
         reason: why what was found does not count
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "mark-healthy", targets, reason, plan, yes)
+    return act(console, "mark-healthy", targets, reason, plan, yes, digest)
 
 
 @registry.command("compute-mode", "Set the compute mode", danger=Danger.NODE, connects=True)
 def compute_mode(
-    console: Console, targets: list[str], *, mode: str, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    mode: str,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """Set the compute mode of cards that no drain blocks.
 
@@ -115,45 +144,67 @@ def compute_mode(
         targets: nodes, card UUIDs, or filters
         mode: default, exclusive_process or prohibited
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "compute-mode", targets, reason, plan, yes, mode=mode)
+    return act(console, "compute-mode", targets, reason, plan, yes, digest, mode=mode)
 
 
 @registry.command("reset", "Reset cards", danger=Danger.NODE, connects=True)
 def reset(
-    console: Console, targets: list[str], *, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """Reset drained cards once more proven idle. It cannot be undone, and is never sent twice.
 
     Args:
         targets: nodes, card UUIDs, or filters
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "reset", targets, reason, plan, yes)
+    return act(console, "reset", targets, reason, plan, yes, digest)
 
 
 @registry.command("reboot", "Reboot nodes", danger=Danger.NODE, connects=True)
 def reboot(
-    console: Console, targets: list[str], *, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """Reboot drained nodes once more proven idle, and wait until they are back. It is never sent twice.
 
     Args:
         targets: nodes
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "reboot", targets, reason, plan, yes)
+    return act(console, "reboot", targets, reason, plan, yes, digest)
 
 
 @registry.command("kill", "End a process", danger=Danger.NODE, connects=True)
 def kill(
-    console: Console, targets: list[str], *, pid: int, reason: str, plan: bool = False, yes: bool = False
+    console: Console,
+    targets: list[str],
+    *,
+    pid: int,
+    reason: str,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
 ) -> dict[str, Any]:
     """End one process that has a card open (SIGTERM), known by its number and by when it began.
 
@@ -161,10 +212,11 @@ def kill(
         targets: the node or card on which it runs
         pid: its number
         reason: why
+        digest: do it only if the plan still has this digest
         plan: say what would happen and change nothing
         yes: do it without asking
     """
-    return act(console, "kill", targets, reason, plan, yes, pid=pid)
+    return act(console, "kill", targets, reason, plan, yes, digest, pid=pid)
 
 
 @registry.command("holds", "List holds and assignments", connects=True)

@@ -170,7 +170,9 @@ def _run(command: Command, config: Config, options: argparse.Namespace, as_json:
             console.read()
         result = command.run(console, **values)
         if isinstance(result, dict) and result.get("confirm") and _confirms(command, result, as_json):
-            result = command.run(console, **(values | {"yes": True}))
+            seen = result.get("plan")
+            digest = {} if seen is None else {"digest": seen["digest"]}
+            result = command.run(console, **(values | {"yes": True} | digest))
         return _show(command, result, as_json)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left must not complain at exit
@@ -182,9 +184,12 @@ def _run(command: Command, config: Config, options: argparse.Namespace, as_json:
 def _show(command: Command, result: Any, as_json: bool) -> int:
     if inspect.isgenerator(result):
         return _show_stream(command, iter(result), as_json)
+    wants_word = isinstance(result, dict) and bool(result.get("confirm"))
+    if wants_word:
+        output.complain("nothing was done; give --yes to do it")
     if as_json:
         output.write_json(result)
-        return DONE
+        return FAILED if wants_word else DONE
     match command.id:
         case "nodes":
             output.write_line(output.nodes_table(result))
@@ -203,8 +208,7 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(output.cuts_table(result))
         case name if command.danger is Danger.NODE and name not in ("fleet.trust",):
             output.write_line(output.intent_text(result))
-            if result.get("confirm"):
-                output.complain("nothing was done; give --yes to do it")
+            return FAILED if wants_word else DONE
         case "verify":
             output.write_line(output.checks_text(result))
             return DONE if all(r["passed"] for r in result) else FAILED

@@ -303,7 +303,7 @@ def _left(plan: Plan, pool: Iterable[View]) -> str:
 def _with_digest(plan: Plan) -> Plan:
     asked = plan.asked
     saw: list[Any] = [
-        asked.verb, asked.by, asked.reason, asked.tenant, asked.until, asked.lifts, asked.force, asked.mode, asked.pid,
+        asked.verb, asked.by, asked.reason, asked.tenant, asked.until is None, asked.lifts, asked.force, asked.mode, asked.pid,
         asked.started, asked.on_deadline,
     ]  # fmt: skip
     for one in plan.changes:
