@@ -57,14 +57,16 @@ class Executor:
     def _begin(self, plan: Plan) -> Operation:
         asked = plan.asked
         targets: dict[str, tuple[str, ...]] = {}
+        cards: dict[str, list[str]] = {}
         for change in plan.changes:
             targets[change.view.node] = (*targets.get(change.view.node, ()), change.view.target)
+            cards.setdefault(change.view.node, []).extend(change.view.uuids)
         params = {
             "tenant": asked.tenant, "users": list(asked.users), "until": asked.until, "lifts": asked.lifts,
             "force": asked.force, "acknowledged": asked.acknowledged, "enforce": asked.enforce, "mode": asked.mode,
             "pid": asked.pid, "started": asked.started, "deadline_s": asked.deadline_s,
             "on_deadline": asked.on_deadline, "group": {c.view.node: c.view.group for c in plan.changes},
-            "cards": {c.view.node: len(c.view.uuids) for c in plan.changes},
+            "cards": cards,
         }  # fmt: skip
         operation = Operation(
             asked.op, asked.session, asked.verb, asked.by, asked.reason, params, plan.digest, targets,
@@ -84,11 +86,11 @@ class Executor:
         for change in plan.changes:
             groups.setdefault(change.view.group, []).append(change)
         for group, changes in groups.items():
-            touched = self.journal.cards_touched(group, self.steps.wall(), BREAKS)
-            adding = sum(len(c.view.uuids) for c in changes)
+            adding = {u for c in changes for u in c.view.uuids}
+            touched = self.journal.cards_touched(group, self.steps.wall(), BREAKS) - adding
             largest = max(len(c.view.uuids) for c in changes)
             text = self.journal.tripped(group) or breaker_text(
-                group, touched, adding, max(c.view.group_cards for c in changes), largest
+                group, len(touched), len(adding), max(c.view.group_cards for c in changes), largest
             )
             if text:
                 self.journal.trip(group, text)

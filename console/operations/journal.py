@@ -220,18 +220,19 @@ class Journal:
 
     # Breakers
 
-    def cards_touched(self, group: str, now: float, verbs: tuple[str, ...]) -> int:
-        """How many cards of a group operations of these verbs took in the breaker's time, since it was reset last."""
+    def cards_touched(self, group: str, now: float, verbs: tuple[str, ...]) -> set[str]:
+        """Cards of a group that operations of these verbs took in the breaker's time, since it was reset last."""
         with self._lock:
             found = self._db.execute("SELECT reset_at FROM breakers WHERE name = ?", (group,)).fetchone()
         since = max(now - BREAKER_S, 0.0 if found is None else float(found[0]))
-        recent = [
-            o for o in self.operations() if o.made_at > since and o.verb in verbs and o.state is not OpState.FAILED
-        ]
-        return sum(
-            int(o.params["cards"][node]) for o in recent for node in o.targets
+        return {
+            uuid
+            for o in self.operations()
+            if o.made_at > since and o.verb in verbs and o.state is not OpState.FAILED
+            for node in o.targets
             if (o.params.get("group") or {}).get(node) == group
-        )  # fmt: skip
+            for uuid in (o.params.get("cards") or {}).get(node, ())
+        }
 
     def tripped(self, group: str) -> str:
         """Why a group's breaker is open, or ""."""
