@@ -21,7 +21,7 @@ from console.operations import recovery
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.execute import Executor
 from console.operations.journal import Journal, JournalError, Operation, OpState, StepState
-from console.operations.plan import Action, Asked, Plan, View, make
+from console.operations.plan import Action, Asked, Plan, Pool, View, make
 from console.operations.scheduler import SchedulerState
 from console.operations.states import NODE, Book, Refusal
 from console.operations.steps import Progress, Steps
@@ -213,9 +213,9 @@ class Operations:
 
     def _plan(self, asked: Asked, targets: Sequence[Target]) -> Plan:
         views, unknown = self.views(targets)
-        pool: list[View] = []
+        pool: Pool | None = None
         if asked.verb in ("drain", "assign"):
-            pool = self.on_live(lambda: self.sight.pool({t.node for t in targets}))
+            pool = self.on_live(lambda: self.sight.pool(targets))
         return make(asked, views, pool, unknown)
 
     def carry_out(self, plan: Plan) -> Operation:

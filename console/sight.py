@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from console.fleet.condition import Condition
 from console.fleet.model import EntityKind, Node
 from console.fleet.query import QueryError, parse
 from console.fleet.state import LinkState, ReadingState
-from console.operations.plan import View, Work
+from console.operations.plan import Pool, View, Work
 from console.operations.scheduler import Place, SchedulerState
 from console.operations.states import NODE, Book, Health, Refusal
 from console.operations.verification import READ, CardFacts, Expected, NodeFacts, expected_of
@@ -42,6 +43,7 @@ class Sight:
     def __init__(self, live: LiveFleet, rows: Rows | None = None) -> None:
         self.live = live
         self.rows = rows or Rows(live)
+        self._groups: tuple[int, dict[str, tuple[str, int]]] = (-1, {})
 
     def resolve(self, words: Sequence[str]) -> list[Target]:
         """The targets that words name: node names, card UUIDs, or filters.
@@ -99,11 +101,11 @@ class Sight:
 
     def group(self, node: str) -> tuple[str, int]:
         """(what mass acts on a node are measured by, how many cards that has)."""
-        found = self.live.node(node)
-        region = "" if found is None else found.node.region
-        mates = {n.node.name for n in self.live.nodes if n.node.region == region}
-        cards = sum(e.entity.kind is EntityKind.CARD and e.entity.node in mates for e in self.live.entities)
-        return region, cards
+        if self._groups[0] != self.live.version:
+            regions = {n.node.name: n.node.region for n in self.live.nodes}
+            cards = Counter(regions[e.entity.node] for e in self.live.entities if e.entity.kind is EntityKind.CARD)
+            self._groups = self.live.version, {n: (r, cards[r]) for n, r in regions.items()}
+        return self._groups[1].get(node, ("", 0))
 
     def view(self, one: Target, book: Book, seen: SchedulerState | None = None, trouble: str = "") -> View:
         """One target as it is now; `seen` and `trouble`: what its scheduler said of the node."""
@@ -133,10 +135,21 @@ class Sight:
             cards, place, plugin, seen, trouble,
         )  # fmt: skip
 
-    def pool(self, without: set[str]) -> list[View]:
-        """Every card of other nodes."""
-        rest = [e.entity for e in self.live.entities if e.entity.kind is EntityKind.CARD]
-        return [self.view(Target(e.node, e.uuid), Book(e.node, 0)) for e in rest if e.node not in without]
+    def pool(self, targets: Sequence[Target]) -> Pool:
+        """The other cards of the targets' models that are read now."""
+        self.rows.refresh()
+        touched = {u for t in targets for u in self.uuids_of(t.node, t.target)}
+        models = {r.entity.name for r in (self.live.entity(u) for u in touched) if r is not None}
+        parents = {e.entity.uuid: e.entity.parent or e.entity.uuid for e in self.live.entities}
+        busy = {parents.get(p.uuid, p.uuid) for n in self.live.nodes for p in self.live.processes(n.node.name)}
+        _, states, _ = self.rows.column("memory_used")
+        seen = [
+            e.entity.uuid
+            for e, state in zip(self.live.entities, states, strict=True)
+            if e.entity.kind is EntityKind.CARD and e.entity.name in models and state == ReadingState.FRESH
+            and e.entity.uuid not in touched and e.entity.uuid not in self.rows.out
+        ]  # fmt: skip
+        return Pool(sum(u not in busy for u in seen), len(seen), tuple(sorted(models)))
 
     def _health(self, row: EntityRow) -> Health:
         if self.live.reading(row.entity.uuid, "memory_used").state is ReadingState.LOST:

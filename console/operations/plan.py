@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.operations.scheduler import Place, Scheduler, SchedulerState
-from console.operations.states import NODE, Admin, Book, Entry, Health, Refusal, Use
+from console.operations.states import NODE, Book, Entry, Health, Refusal, Use
 
 MOST_NODES = 25
 """More nodes than this in one command are refused: a wider act is several deliberate ones."""
@@ -188,6 +188,15 @@ def _told(before: Entry, after: Entry) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """The other cards of these models that are read now and in service, as far as is known: `free` of `seen` run nothing."""
+
+    free: int
+    seen: int
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that would happen.
 
@@ -243,12 +252,12 @@ DESTRUCTIVE = ("kill", "reset", "reboot")
 
 
 def make(
-    asked: Asked, views: Sequence[View], pool: Sequence[View] = (), unknown: Sequence[tuple[str, str]] = ()
+    asked: Asked, views: Sequence[View], pool: Pool | None = None, unknown: Sequence[tuple[str, str]] = ()
 ) -> Plan:
     """The plan for `views`.
 
     Args:
-        pool: everything else in the fleet, for what is left afterwards.
+        pool: what else there is in the fleet.
         unknown: (label, why) of targets of which nothing may be said; they are left out.
     """
     from console.operations.verbs import change
@@ -291,13 +300,13 @@ def _warnings(plan: Plan) -> Iterable[str]:
     yield from dict.fromkeys(n for c in plan.changes for n in c.notes)
 
 
-def _left(plan: Plan, pool: Iterable[View]) -> str:
-    if plan.asked.verb not in ("drain", "assign"):
+def _left(plan: Plan, pool: Pool | None) -> str:
+    if pool is None:
         return ""
-    touched = {u for c in plan.changes for u in c.view.uuids}
-    rest = [v for v in pool if v.target not in touched and not v.is_stale]
-    free = sum(v.use is Use.FREE and v.entry.admin is Admin.IN_SERVICE for v in rest)
-    return f"left in the pool: {free} of the {len(rest)} other cards that are seen now run nothing"
+    return (
+        f"left in the pool: {pool.free} of the {pool.seen} other cards of this kind ({', '.join(pool.models)}) that are "
+        f"seen now run nothing"
+    )
 
 
 def _with_digest(plan: Plan) -> Plan:

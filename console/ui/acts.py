@@ -112,7 +112,7 @@ class Acts:
         if act.verb == "kill":
             more["pid"] = self._pid()
         title = tr(registry[name].title)
-        ActDialog(self._window.frame, self._context, act, title, words, self._why(words, act), more).exec()
+        ActDialog(self._window.frame, self._context, act, title, words, self.why(words, act), more).exec()
 
     def toggle_arm(self) -> None:
         """Allow acts, or lock them."""
@@ -123,7 +123,7 @@ class Acts:
             self._desk.arm()
             self._context.said.emit(tr("Acts are allowed for 15 minutes"))
 
-    def _why(self, words: list[str], act: Act) -> str:
+    def why(self, words: list[str], act: Act) -> str:
         """A reason to begin with: what is found of the first target."""
         if act.verb not in ("drain", "maintenance-begin", "reset", "reboot"):
             return ""

@@ -21,6 +21,8 @@ from console.fleet.fleetfile import FleetError, parse_fleet
 from console.fleet.state import Problem, ProblemCode
 from console.registry import Face
 from console.ui import i18n
+from console.ui.acts import ACTS
+from console.ui.dialogs.act import ActDialog
 from console.ui.dialogs.addnode import AddNodeDialog
 from console.ui.dialogs.gotime import GoDialog
 from console.ui.dialogs.hostkey import HostKeyDialog
@@ -126,6 +128,41 @@ def _go_to_time(window: MainWindow) -> QWidget:
     return dialog
 
 
+def _act(name: str, reason: str = "") -> Callable[[MainWindow], QWidget]:
+    def show(window: MainWindow) -> QWidget:
+        window.run("time.live")
+        window.context.desk.arm()
+        act, acts = ACTS[name], window.actions_of.acts
+        card = window.context.live.entities[0].entity
+        words = [card.node if act.node else card.uuid]
+        return ActDialog(
+            window.frame, window.context, act, registry[name].title, words, reason or acts.why(words, act), {}
+        )
+
+    return show
+
+
+def _acted(page: str) -> Callable[[MainWindow], None]:
+    """A drain that waits for its work, made once, and the page."""
+
+    def show(window: MainWindow) -> None:
+        desk = window.context.desk
+        if not desk.told:
+            desk.arm()
+            words = [window.context.live.entities[0].entity.node]
+            desk.plan(
+                "drain", words, "XID 79: fell off the bus", lambda p: desk.carry_out(p, _ignore, _ignore), _ignore
+            )
+            _settle(4.0)
+        window.go(page)
+
+    return show
+
+
+def _ignore(_: object) -> None:
+    """What comes of it is in the picture."""
+
+
 def _settings(window: MainWindow) -> None:
     window.go("settings")
 
@@ -196,6 +233,11 @@ VIEWS: tuple[View, ...] = (
     View("past-card", _past("card"), everywhere=True, settle_s=2.0),
     View("card-hour", _hour, settle_s=2.0),
     View("dialog-go-to-time", _go_to_time, everywhere=True, settle_s=0.3),
+    View("dialog-drain", _act("acts.drain_node", "XID 79: fell off the bus"), everywhere=True, settle_s=2.5),
+    View("dialog-assign", _act("acts.assign", "contract 17"), settle_s=2.5),
+    View("operations", _acted("operations"), everywhere=True, settle_s=2.0),
+    View("assignments", _acted("assignments"), everywhere=True, settle_s=2.0),
+    View("fleet-map-drained", _fleet("map"), settle_s=2.0),
     View("settings", _settings, everywhere=True, settle_s=0.3),
     View("dialog-key-unknown", _key_dialog(ProblemCode.KEY_UNKNOWN), settle_s=0.3),
     View("dialog-key-changed", _key_dialog(ProblemCode.KEY_CHANGED), settle_s=0.3),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import collector, history, window
+from tests.bench import collector, history, operations, window
 
 BENCHES = {
     "collector": collector.fan_in,
     "latency": collector.latency,
     "agent": collector.agent_cost,
     "history": history.all_of_it,
+    "acts": operations.compare_and_set,
+    "planning": operations.planning,
+    "click": operations.click,
     "start": window.start,
     "paint": window.paint,
     "frames": window.frames,
