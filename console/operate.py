@@ -21,7 +21,7 @@ from console.operations import recovery
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.execute import Executor
 from console.operations.journal import Journal, JournalError, Operation, OpState, StepState
-from console.operations.plan import Action, Asked, Plan, Pool, View, make
+from console.operations.plan import Action, Asked, Plan, Pool, View, make, refusal, too_many
 from console.operations.scheduler import SchedulerState
 from console.operations.states import NODE, Book, Refusal
 from console.operations.steps import Progress, Steps
@@ -212,6 +212,9 @@ class Operations:
         return self._plan(asked, targets)
 
     def _plan(self, asked: Asked, targets: Sequence[Target]) -> Plan:
+        text = too_many(asked, {t.node for t in targets})
+        if text:
+            return refusal(asked, self.on_live(lambda: [(self.sight.label(t), text) for t in targets]))
         views, unknown = self.views(targets)
         pool: Pool | None = None
         if asked.verb in ("drain", "assign"):

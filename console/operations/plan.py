@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -264,12 +264,9 @@ def make(
 
     changes: list[Change] = []
     refused: list[tuple[str, str]] = list(unknown)
-    most = MOST_DESTROYED if asked.verb in DESTRUCTIVE or asked.on_deadline == "force" else MOST_NODES
-    nodes = {v.node for v in views}
-    if len(nodes) > most:
-        why = "act in several deliberate steps" if most == MOST_NODES else "more would want a second person's approval"
-        text = f"{len(nodes)} nodes in one command; at most {most}: {why}"
-        return _with_digest(Plan(asked, (), tuple((v.label, text) for v in views)))
+    text = too_many(asked, {v.node for v in views})
+    if text:
+        return refusal(asked, [(v.label, text) for v in views])
     whole = {v.node for v in views if v.target == NODE}
     for view in views:
         try:
@@ -280,6 +277,20 @@ def make(
             refused.append((view.label, str(exc)))
     plan = Plan(asked, tuple(changes), tuple(refused))
     return _with_digest(replace(plan, warnings=tuple(_warnings(plan)), left=_left(plan, pool)))
+
+
+def too_many(asked: Asked, nodes: Collection[str]) -> str:
+    """Why one command may not touch so many nodes, or ""."""
+    most = MOST_DESTROYED if asked.verb in DESTRUCTIVE or asked.on_deadline == "force" else MOST_NODES
+    if len(nodes) <= most:
+        return ""
+    why = "act in several deliberate steps" if most == MOST_NODES else "more would want a second person's approval"
+    return f"{len(nodes)} nodes in one command; at most {most}: {why}"
+
+
+def refusal(asked: Asked, refused: Sequence[tuple[str, str]]) -> Plan:
+    """A plan in which nothing may be done: (label, why) of every target."""
+    return _with_digest(Plan(asked, (), tuple(refused)))
 
 
 def _warnings(plan: Plan) -> Iterable[str]:
