@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from console.fleet.condition import Condition, Judged, Xid, judge, read_xids
+from console.checkup import Checkup
+from console.fleet.condition import Condition, Judged
 from console.fleet.model import EntityKind
 from console.fleet.query import Query, evaluate
 from console.fleet.state import ReadingState
 from console.past import PastFleet
 from console.telemetry.live import Column, LiveFleet
-
-RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
 
 class Rows:
@@ -23,14 +21,14 @@ class Rows:
 
     Attributes:
         live: the fleet behind it.
-        judged: conditions and reasons as of the last `refresh`.
+        checkup: findings and causes, judged: conditions and reasons, as of the last `refresh`.
         marked: UUIDs a person marked.
         out: UUIDs out of service, as the card books say; tenants: {UUID: whose it is}.
     """
 
     def __init__(self, live: LiveFleet | PastFleet) -> None:
         self.live = live
-        self._xids: dict[int, Xid] = read_xids(RESOURCES / "xid.toml")
+        self.checkup = Checkup()
         self._columns: dict[str, Column] = {}
         self._texts: dict[str, list[str]] = {}
         self._told: dict[tuple[str, str], tuple[object, dict[str, str]]] = {}
@@ -56,14 +54,7 @@ class Rows:
         if self._happened != self.live.happened:
             self._happened = self.live.happened
             self._texts.pop("xid", None)
-        self.judged = judge(
-            self.count(),
-            lambda m: (self._column(m).values, self._column(m).states),
-            self.live.row_of,
-            self.live.events,
-            self.live.now(),
-            self._xids,
-        )
+        self.judged = self.checkup.look(self.live)
 
     def condition(self, row: int) -> Condition:
         """The condition of a row; unknown for one that came after the last `refresh`."""

@@ -5,6 +5,8 @@ A new view is one more row in VIEWS.
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -269,6 +271,8 @@ def _sickest(window: MainWindow) -> str:
 def run(config: Config, directory: Path, warm_up_s: float = WARM_UP_S) -> int:
     """Write the pictures; returns 0."""
     directory.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = application()
     i18n.use(app, "en")
     # Pictures of the past need one, and it is nobody's: it goes when they are taken.

@@ -2,15 +2,11 @@
 
 import unicodedata
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.fleet.condition import Condition, judge, read_xids
-from console.fleet.model import NodeEvent
 from console.fleet.show import clock_reasons, duration, figures, middle, number, plain, reading
-from console.rows import RESOURCES
 
 
 @given(st.text(max_size=600))
@@ -68,44 +64,3 @@ def test_words():
     assert reading("recovery_action", 4, "") == "Drain and reset"
     assert reading("recovery_action", 99, "") == "code 99"
     assert reading("pstate", 0, "") == "P0"
-
-
-def _judge(values, events=(), states=None):
-    def columns(metric):
-        column = np.array([values.get(metric, 0.0)])
-        state = (states or {}).get(metric, 1)
-        return column, np.array([state], dtype=np.uint8)
-
-    judged = judge(1, columns, {"u": 0}, events, 1000.0, read_xids(RESOURCES / "xid.toml"))
-    return Condition(int(judged.conditions[0])), judged.reasons[0]
-
-
-@pytest.mark.parametrize(
-    ("values", "states", "condition", "words"),
-    [
-        ({}, {}, Condition.WELL, ""),
-        ({"recovery_action": 2}, {}, Condition.CRITICAL, "reboot the node"),
-        ({"recovery_action": 99}, {}, Condition.CRITICAL, "recovery action 99"),
-        ({"remap_failure": 1}, {}, Condition.CRITICAL, "replace the card"),
-        ({"remap_pending": 1}, {}, Condition.WARNING, "remap pending"),
-        ({"clocks_event_reasons": 0x4}, {}, Condition.WELL, ""),
-        ({"clocks_event_reasons": 0x80}, {}, Condition.WARNING, "power brake"),
-        ({}, {"memory_used": 4}, Condition.CRITICAL, "lost the card"),
-        ({}, {"memory_used": 0}, Condition.UNKNOWN, "no fresh"),
-        ({"recovery_action": 1}, {"recovery_action": 2}, Condition.WELL, ""),
-    ],
-)
-def test_conditions(values, states, condition, words):
-    found, reasons = _judge(values, states=states)
-    assert found is condition
-    assert words in " ".join(reasons)
-
-
-def test_an_xid_marks_its_card_for_a_while_and_an_unknown_one_asks_for_a_person():
-    def event(code, at):
-        return NodeEvent("n", "u", at, at, "xid", code, "kernel", "")
-
-    assert _judge({}, [event(79, 900.0)])[0] is Condition.CRITICAL
-    found, reasons = _judge({}, [event(4242, 900.0)])
-    assert (found, "ask a person" in reasons[0]) == (Condition.WARNING, True)
-    assert _judge({}, [event(79, 1000.0 - 4000.0)])[0] is Condition.WELL

@@ -1,0 +1,199 @@
+"""Rules: each holds for its recorded trouble, none for a busy and healthy fleet, and every one of them is needed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from console.checkup import RESOURCES, judged
+from console.fleet.condition import Condition
+from console.fleet.state import ReadingState
+from console.health.memory import Held, Rise
+from console.health.signals import TESTS
+from console.health.triage import KINDS, TriageError, read
+from tests.health.incidents import INCIDENTS
+from tests.health.ward import TRIAGE, Ward
+
+
+def test_every_rule_has_an_incident_and_every_kind_a_test():
+    assert set(INCIDENTS) == {r.id for r in TRIAGE.rules}
+    assert set(TESTS) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_the_rule_of_an_incident_holds_and_names_the_right_one(name):
+    ward = Ward()
+    ward.look(2)
+    assert ward.rules() == set()
+    INCIDENTS[name](ward)
+    assert name in ward.rules()
+    found = next(f for f in ward.examiner.findings if f.rule == name)
+    rule = TRIAGE.rule(name)
+    assert found.target == ("the fleet" if name == "many-lost" else ward.uuids[0] if rule.scope == "card" else "gpu000")
+    assert found.severity in (1, 2, 3)
+    assert found.evidence
+    assert found.source
+    assert found.do
+    assert found.since <= ward.now
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_without_its_rule_an_incident_is_not_found(name):
+    """The mutation check: whoever deletes a row of the table breaks this test for that row."""
+    ward = Ward(triage=TRIAGE.without(name))
+    INCIDENTS[name](ward)
+    assert name not in ward.rules()
+    whole = Ward()
+    INCIDENTS[name](whole)
+    assert whole.rules() - ward.rules() >= {name}
+
+
+def test_guidance_is_whole():
+    for rule in TRIAGE.rules:
+        assert rule.meaning
+        assert rule.cause
+        assert len(rule.acts) == 3
+        assert rule.source
+        assert rule.confidence in ("high", "medium", "low")
+
+
+def test_the_catalogue_is_complete_and_each_code_has_an_answer():
+    assert set(TRIAGE.xids) == set(range(1, 173))
+    for found in TRIAGE.xids.values():
+        assert found.do
+        assert found.severity in (1, 2, 3)
+    assert {c for c, x in TRIAGE.xids.items() if x.severity == 1} == {48, 54, 79, 95, 119, 120, 140}
+    assert TRIAGE.xid(79).action == "RESTART_BM"
+    assert "ask a person" in TRIAGE.xid(4242).do
+    assert "sources differ" in TRIAGE.xid(109).differs
+
+
+@pytest.mark.parametrize(
+    ("values", "states", "condition", "words"),
+    [
+        ({}, {}, Condition.WELL, ""),
+        ({"recovery_action": 2}, {}, Condition.CRITICAL, "reboot the node"),
+        ({"recovery_action": 99}, {}, Condition.WARNING, "ask a person"),
+        ({"remap_failure": 1}, {}, Condition.CRITICAL, "remap failed"),
+        ({"remap_pending": 1}, {}, Condition.WARNING, "remap is pending"),
+        ({"clocks_event_reasons": 0x4}, {}, Condition.WELL, ""),
+        ({"clocks_event_reasons": 0x80}, {}, Condition.WARNING, "power brake"),
+        ({}, {"memory_used": ReadingState.LOST}, Condition.CRITICAL, "lost the card"),
+        ({}, {"memory_used": ReadingState.NONE}, Condition.UNKNOWN, "no fresh"),
+        ({"recovery_action": 1}, {"recovery_action": ReadingState.NOT_SUPPORTED}, Condition.WELL, ""),
+        ({"remap_pending": 1}, {"remap_pending": ReadingState.STALE}, Condition.WELL, ""),
+    ],
+)
+def test_conditions(values, states, condition, words):
+    ward = Ward()
+    for metric, value in values.items():
+        ward.set(metric, value)
+    for metric, state in states.items():
+        ward.state(metric, state)
+    ward.look(6)
+    made = judged(ward.facts(), ward.examiner.findings)
+    assert Condition(int(made.conditions[0])) is condition
+    assert words in " ".join(made.reasons[0])
+    assert (made.conditions[1:] == Condition.WELL).all()
+
+
+def test_an_xid_lasts_an_hour_and_unknown_ones_ask_for_a_person():
+    for code, ago, severity in ((79, 100.0, 1), (4242, 100.0, 2), (13, 5.0, 3), (79, 4000.0, None)):
+        ward = Ward()
+        ward.happens("xid", code, ago=ago)
+        found = ward.look()
+        assert [f.severity for f in found] == ([] if severity is None else [severity])
+
+
+def test_one_poll_of_a_brake_is_no_finding_and_a_pause_does_not_end_one():
+    ward = Ward()
+    ward.set("clocks_event_reasons", 0x80)
+    ward.look()
+    ward.set("clocks_event_reasons", 0)
+    ward.look(3)
+    assert ward.rules() == set()
+    ward.set("clocks_event_reasons", 0x80)
+    ward.look(4)
+    assert "power-brake" in ward.rules()
+    ward.set("clocks_event_reasons", 0)
+    ward.look(50)
+    assert "power-brake" in ward.rules()
+    ward.look(30)
+    assert ward.rules() == set()
+
+
+def test_a_counter_that_was_reset_is_no_rise():
+    ward = Ward()
+    ward.set("pcie_fatal_errors", 5.0, *range(ward.count))
+    ward.look(10)
+    ward.set("pcie_fatal_errors", 0.0, *range(ward.count))
+    ward.look(10)
+    assert ward.rules() == set()
+
+
+def test_unknown_is_never_a_finding_and_rows_keep_their_memory():
+    ward = Ward()
+    for metric in ("recovery_action", "remap_failure", "clocks_event_reasons", "pcie_width"):
+        ward.set(metric, np.nan)
+        ward.state(metric, ReadingState.ERROR)
+    ward.look(5)
+    assert ward.rules() == set()
+    held = Held(2, 3, 1.0, 0.0)
+    held.resize(np.array([-1, -1, -1]))
+    held.look(0.0, np.array([True, False, False]))
+    held.resize(np.array([2, 0, 1]))
+    holds, _ = held.look(1.0, np.array([False, True, False]))
+    assert holds.tolist() == [False, True, False]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-3, 6), min_size=1, max_size=60), st.integers(1, 30))
+def test_a_rise_is_what_was_counted_within_the_window(steps, window):
+    rise = Rise(float(window))
+    rise.resize(np.array([-1]))
+    value, history, got = 100.0, [], 0.0
+    for now, step in enumerate(steps):
+        if step < 0:
+            value = 0.0
+        else:
+            value += step
+        history.append((now, max(step, 0)))
+        got = float(rise.look(float(now), np.array([value]))[0])
+    assert 0.0 <= got <= sum(s for t, s in history)
+    inside = sum(s for t, s in history[1:] if t > len(steps) - 1 - window * (1 - 1 / Rise.LOOKS) + 1)
+    assert got >= inside
+
+
+def test_a_site_overrides_rows_and_faults_are_said(tmp_path):
+    site = tmp_path / "triage.toml"
+    site.write_text('[[rule]]\nid = "disk-full"\nvalue = 95\n[[rule]]\nid = "idle-held"\noff = true\n')
+    made = read(RESOURCES, site)
+    assert made.rule("disk-full").params["value"] == 95
+    assert made.rule("disk-full").do == TRIAGE.rule("disk-full").do
+    with pytest.raises(StopIteration):
+        made.rule("idle-held")
+    for text, words in (
+        ('[[rule]]\nid = "new"\n', "signal is missing"),
+        ('[[rule]]\nid = "disk-full"\nkind = "guess"\n', "there is no kind 'guess'"),
+        ('[[rule]]\nid = "disk-full"\nseverity = 9\n', "severity"),
+        ('[[rule]]\nid = "hw-thermal"\non = [9, 3]\n', "n of the last m"),
+        ("[[rule", "triage.toml"),
+    ):
+        site.write_text(text)
+        with pytest.raises(TriageError, match=words.replace("[", r"\[")):
+            read(RESOURCES, site)
+
+
+def test_a_busy_and_healthy_fleet_makes_no_noise():
+    rng = np.random.default_rng(7)
+    ward = Ward(nodes=40)
+    for _ in range(300):
+        ward.set("temperature_gpu", 60.0, *range(ward.count))
+        ward.column("temperature_gpu")[0][:] += rng.normal(0, 4, ward.count)
+        ward.column("clock_sm")[0][:] = rng.normal(1900, 40, ward.count)
+        ward.column("utilization_gpu")[0][:] = rng.choice([96.0, 99.0, 0.0], ward.count, p=[0.45, 0.45, 0.1])
+        ward.column("clocks_event_reasons")[0][:] = rng.choice([0, 0x4, 0x1], ward.count)
+        ward.column("pcie_replay")[0][:] += rng.random(ward.count) < 0.001
+        ward.now += 5.0
+        ward.look()
+        assert ward.examiner.findings == ()
