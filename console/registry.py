@@ -95,6 +95,9 @@ class Registry:
     def __getitem__(self, name: str) -> Command:
         return self._commands[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._commands
+
     def __iter__(self) -> Iterator[Command]:
         return iter(self._commands.values())
 

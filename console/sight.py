@@ -15,7 +15,7 @@ from console.fleet.query import QueryError, parse
 from console.fleet.state import LinkState, ReadingState
 from console.operations.plan import Pool, View, Work
 from console.operations.scheduler import Place, SchedulerState
-from console.operations.states import NODE, Book, Health, Refusal
+from console.operations.states import NODE, Admin, Book, Health, Refusal
 from console.operations.verification import READ, CardFacts, Expected, NodeFacts, expected_of
 from console.rows import Rows
 from console.telemetry.live import EntityRow, LiveFleet
@@ -35,6 +35,12 @@ class Target:
 
     node: str
     target: str
+
+
+def out_of_service(book: Book) -> set[str]:
+    """The cards of a book that are out of service, and the node's name where the node as a whole is."""
+    gone = [e for e in book.entries.values() if e.admin not in (Admin.IN_SERVICE, Admin.PROBATION)]
+    return {book.node if e.target == NODE else e.target for e in gone}
 
 
 class Sight:

@@ -44,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     groups: dict[str, Any] = {}
     for command in registry.of(Face.CLI):
         group, _, name = command.id.rpartition(".")
+        if group in registry:
+            # A verb that has verbs of its own: see _joined.
+            group, name = "", f"{group}-{name}"
         if group and group not in groups:
             made = verbs.add_parser(group, help=f"commands of the {group}")
             groups[group] = made.add_subparsers(dest="sub", metavar="VERB", required=True)
@@ -133,7 +136,9 @@ def _joined(arguments: list[str]) -> list[str]:
     """`--since -2h` as `--since=-2h`: the parser would take a value that begins with a dash for an option."""
     out: list[str] = []
     for argument in arguments:
-        if out and out[-1] in ("--since", "--until") and argument.startswith("-"):
+        if out and out[-1] in registry and f"{out[-1]}.{argument}" in registry:
+            out[-1] += f"-{argument}"
+        elif out and out[-1] in ("--since", "--until", "--at") and argument.startswith("-"):
             out[-1] += f"={argument}"
         else:
             out.append(argument)
@@ -209,6 +214,12 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
         case name if command.danger is Danger.NODE and name not in ("fleet.trust",):
             output.write_line(output.intent_text(result))
             return FAILED if wants_word else DONE
+        case "findings":
+            output.write_line(output.findings_table(result))
+        case "alarms.list":
+            output.write_line(output.alarms_table(result))
+        case "why":
+            output.write_line(output.verdict_text(result))
         case "verify":
             output.write_line(output.checks_text(result))
             return DONE if all(r["passed"] for r in result) else FAILED

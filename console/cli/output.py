@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from console.fleet.show import DASH, figures, number, plain
+from console.fleet.show import DASH, figures, middle, number, plain
 
 
 def write_json(value: Any) -> None:
@@ -167,6 +167,52 @@ def cuts_table(found: dict[str, Any]) -> str:
         [c["tier"], f"before {moment(c['before_s'])[:16]}", number(c["bytes"], "B"), c["reason"]] for c in found["cuts"]
     ]
     return table(("TIER", verb.upper(), "SIZE", "WHY"), rows)
+
+
+_SEVERITIES = {1: "page", 2: "today", 3: "trend"}
+
+
+def findings_table(rows: list[dict[str, Any]]) -> str:
+    """Findings for a person, worst first."""
+    if not rows:
+        return "Nothing is found."
+    body = [
+        [_SEVERITIES[r["severity"]], r["node"] or "the fleet", middle(r["card"], 20) if r["card"] else "-", r["signal"],
+         r["do"], r["evidence"]]
+        for r in rows
+    ]  # fmt: skip
+    return table(("SEVERITY", "NODE", "CARD", "SIGNAL", "ACTION", "EVIDENCE"), body)
+
+
+def alarms_table(rows: list[dict[str, Any]]) -> str:
+    """Alarms for a person, worst first."""
+    if not rows:
+        return "Nothing asks for anybody."
+    body = [
+        [r["id"], _SEVERITIES[r["severity"]], r["state"], r["node"] or "the fleet",
+         middle(r["card"], 20) if r["card"] else "-", r["signal"], r["do"]]
+        for r in rows
+    ]  # fmt: skip
+    return table(("ID", "SEVERITY", "STATE", "NODE", "CARD", "SIGNAL", "ACTION"), body)
+
+
+def verdict_text(found: dict[str, Any]) -> str:
+    """A verdict on one screen."""
+    lines = [f"{found['card'] or found['node']}: {plain(found['summary'], 300)}"]
+    if found["do"]:
+        lines += [
+            f"do: {found['do']}  [{found['action']}, confidence {found['confidence']}]",
+            f"source: {found['source']}",
+        ]
+    for name, title in (("evidence", "evidence"), ("wide", "how wide"), ("hurt", "who is hurt")):
+        lines += [f"{title}: {plain(text, 300)}" for text in found[name]]
+    for one in found["changed"]:
+        at = datetime.fromtimestamp(one["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        lines.append(f"changed: {at}  {plain(one['text'], 200)}")
+    for name, title in (("runner_up", "or else"), ("will_not_fix", "mind")):
+        if found[name]:
+            lines.append(f"{title}: {found[name]}")
+    return "\n".join(lines)
 
 
 def intent_text(result: dict[str, Any]) -> str:
