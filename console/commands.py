@@ -265,6 +265,16 @@ registry.window(
         ("go.fleet", "Show the fleet", "F2", "", "The heat map and table of all cards."),
         ("go.nodes", "Show the nodes", "F3", "", "The list of nodes and their connections."),
         ("go.events", "Show events", "F4", "", "XIDs, lost links and reboots, newest first."),
+        ("go.alarms", "Show alarms", "F5", "", "What asks for a person, worst first, and what to do."),
+        ("alarm.note", "Take note of the alarm", "Q", "alarms", "Somebody takes care of it: it no longer asks anew."),
+        ("alarm.shelve", "Put the alarm aside", "Shift+Q", "alarms", "For some hours, with a reason; or take it back."),
+        (
+            "alarm.mute",
+            "Mute or sound alarms",
+            "",
+            "",
+            "No sound for an hour when a new alarm of the top severity comes.",
+        ),
         ("go.operations", "Show operations", "F6", "", "What was done to nodes, step by step; go on, undo, take over."),
         (
             "go.assignments",

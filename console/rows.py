@@ -21,14 +21,16 @@ class Rows:
 
     Attributes:
         live: the fleet behind it.
-        checkup: findings and causes, judged: conditions and reasons, as of the last `refresh`.
+        checkup: findings and causes of the live fleet, judged: conditions and reasons, as of the last `refresh`.
         marked: UUIDs a person marked.
         out: UUIDs out of service, as the card books say; tenants: {UUID: whose it is}.
     """
 
-    def __init__(self, live: LiveFleet | PastFleet) -> None:
+    def __init__(self, live: LiveFleet | PastFleet, checkup: Checkup | None = None) -> None:
+        """`checkup`: with a site's own rules."""
         self.live = live
-        self.checkup = Checkup()
+        self.checkup = checkup or Checkup()
+        self._past_checkup: Checkup | None = None
         self._columns: dict[str, Column] = {}
         self._texts: dict[str, list[str]] = {}
         self._told: dict[tuple[str, str], tuple[object, dict[str, str]]] = {}
@@ -54,7 +56,16 @@ class Rows:
         if self._happened != self.live.happened:
             self._happened = self.live.happened
             self._texts.pop("xid", None)
-        self.judged = self.checkup.look(self.live)
+        self.judged = self.shown_checkup.look(self.live)
+
+    @property
+    def shown_checkup(self) -> Checkup:
+        """The checkup of what is shown; the live fleet's keeps its memory while the past is."""
+        if not isinstance(self.live, PastFleet):
+            return self.checkup
+        if self._past_checkup is None:
+            self._past_checkup = Checkup(self.checkup.triage)
+        return self._past_checkup
 
     def condition(self, row: int) -> Condition:
         """The condition of a row; unknown for one that came after the last `refresh`."""

@@ -9,6 +9,9 @@ FLEET = "the fleet"
 ABSORBS = {"card-lost": ("bus", "memory", "link", "heat", "power", "driver", "application", "speed")}
 """A rule of which the findings of these families on the same card are consequences."""
 
+NODE_FAMILIES, NODE_CARDS = ("heat", "power", "link"), 2
+"""So many cards of one node with the same trouble of such a family have one cause."""
+
 XID_FAMILY = {
     **dict.fromkeys((48, 63, 64, 92, 93, 94, 95, 140, 156, 157, 171, 172), "memory"),
     **dict.fromkeys((79, 167), "bus"), **dict.fromkeys((74, 136, 137, 155, *range(144, 151)), "link"),
@@ -99,9 +102,11 @@ def causes(findings: Iterable[Finding], racks: Mapping[str, str], rack_nodes: Ma
             by_card.setdefault(found.card, []).append(found)
         else:
             rest.append(found)
-    together = _of_racks([f for fs in by_card.values() for f in fs], racks, rack_nodes)
-    taken = {id(f) for c in together for f in (c.lead, *c.others)}
-    out = list(together)
+    every = [f for fs in by_card.values() for f in fs]
+    out = _of_racks(every, racks, rack_nodes)
+    taken = {id(f) for c in out for f in c.others}
+    out += _of_whole_nodes([f for f in every if id(f) not in taken])
+    taken |= {id(f) for c in out for f in c.others}
     for card, mine in by_card.items():
         out += _of_card(card, [f for f in mine if id(f) not in taken])
     return out + _of_nodes(rest)
@@ -121,6 +126,22 @@ def _of_racks(findings: Sequence[Finding], racks: Mapping[str, str], rack_nodes:
         text = f"{len(mine)} cards of {len(nodes)} nodes in rack {rack}; first {first.node}"
         lead = replace(first, card="", node=first.node, severity=1, evidence=text)
         out.append(Cause(f"rack:{rack}:{rule}", lead, tuple(mine), len(nodes)))
+    return out
+
+
+def _of_whole_nodes(findings: Sequence[Finding]) -> list[Cause]:
+    """What shows on several cards of a node at once is the node's: its fans, its power, its fabric."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for found in findings:
+        if found.family in NODE_FAMILIES:
+            groups.setdefault((found.node, found.rule), []).append(found)
+    out = []
+    for (node, rule), mine in groups.items():
+        cards = {f.card for f in mine}
+        if len(cards) >= NODE_CARDS:
+            first = min(mine, key=lambda f: f.since)
+            lead = replace(first, card="", evidence=f"{len(cards)} cards of the node; {first.evidence}")
+            out.append(Cause(f"node:{node}:{rule}", lead, tuple(mine), len(cards)))
     return out
 
 

@@ -139,7 +139,7 @@ def bits(rule: Rule, facts: Facts, state: State, _: Triage) -> Iterator[Hit]:
 
     def text(_row: int) -> str:
         share = float(is_so[~facts.is_slice].mean()) if facts.rows else 0.0
-        return f"{rule.signal}: in at least {n} of {m} looks {every:.0f} s apart; now on {share:.1%} of the cards"
+        return f"in at least {n} of {m} looks {max(1.0, every):.0f} s apart; now on {share:.1%} of all cards"
 
     return _hits(facts, state, is_so, text)
 
@@ -272,9 +272,9 @@ def xid(rule: Rule, facts: Facts, _state: State, triage: Triage) -> Iterator[Hit
             seen.setdefault((row, one.code), []).append(one)
     for (row, code), events in seen.items():
         found = triage.xid(code)
-        times = f" ({len(events)} times)" if len(events) > 1 else ""
+        text = (f"{len(events)} times; " if len(events) > 1 else "") + (events[-1].text[:200] or "told by the driver")
         yield Hit(
-            row, f"XID {code}{times}: {events[-1].text[:200]}", events[0].wall_s, found.severity, found.action or "HUMAN",
+            row, text, events[0].wall_s, found.severity, found.action or "HUMAN",
             found.do, code, f"XID {code}: {found.title}", found.differs,
         )  # fmt: skip
 

@@ -11,7 +11,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
 
 from console.commands import registry
-from console.fleet.show import duration
+from console.fleet.show import duration, plain
+from console.health.alarms import Alarm, AlarmError
 from console.history.when import parse_moment
 from console.registry import Command, Face
 from console.ui import keys, links
@@ -19,6 +20,7 @@ from console.ui.acts import ACTS, Acts
 from console.ui.context import NODE
 from console.ui.fleet.page import FleetPage
 from console.ui.pages import PAGES
+from console.ui.pages.alarms import AlarmsPage
 from console.ui.text import tr
 from console.ui.theme import DARK, LIGHT, Theme
 
@@ -43,6 +45,10 @@ class Actions:
             "go.fleet": lambda: window.go("fleet"),
             "go.nodes": lambda: window.go("nodes"),
             "go.events": lambda: window.go("events"),
+            "go.alarms": lambda: window.go("alarms"),
+            "alarm.note": self._take_note,
+            "alarm.shelve": self._shelve,
+            "alarm.mute": self._mute,
             "go.operations": lambda: window.go("operations"),
             "go.assignments": lambda: window.go("assignments"),
             "go.settings": lambda: window.go("settings"),
@@ -104,11 +110,44 @@ class Actions:
             return tr("only on the page {page}").format(page=tr(PAGES[command.page].title))
         if command.id == "time.live" and not self._context.timeline.can_be_live:
             return tr("this is a recording; it has no present")
+        if command.id in ("alarm.note", "alarm.shelve") and self._alarm() is None:
+            return tr("no alarm is selected")
         if command.id.startswith("acts."):
             return self.acts.reason(command)
         if command.id in ("copy.name",) and not self._named():
             return tr("nothing is selected")
         return ""
+
+    def _alarm(self) -> Alarm | None:
+        page = self._window.page("alarms")
+        return page.chosen_alarm() if isinstance(page, AlarmsPage) else None
+
+    def _take_note(self) -> None:
+        alarm = self._alarm()
+        if alarm is not None:
+            self._context.watch.acknowledge(alarm.key)
+            self._context.said.emit(tr("Noted") + f": {plain(alarm.lead.signal)}")
+
+    def _shelve(self) -> None:
+        from console.ui.dialogs.shelve import ShelveDialog
+
+        alarm = self._alarm()
+        if alarm is None:
+            return
+        if alarm.shelved_until:
+            self._context.watch.unshelve(alarm.key)
+            return
+        dialog = ShelveDialog(self._window.frame, alarm.lead.signal)
+        if dialog.exec():
+            try:
+                self._context.watch.shelve(alarm.key, dialog.why.text(), dialog.seconds)
+            except AlarmError as exc:
+                self._context.said.emit(str(exc))
+
+    def _mute(self) -> None:
+        self._context.watch.mute()
+        muted = self._context.watch.muted_s > 0.0
+        self._context.said.emit(tr("No sound for an hour") if muted else tr("Alarms sound again"))
 
     def _pressed(self, command: Command) -> None:
         focus = QApplication.focusWidget()

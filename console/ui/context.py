@@ -5,7 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
+from console.checkup import Checkup
 from console.fleet.query import All, Query
+from console.health.triage import TriageError
 from console.operations.states import NODE as WHOLE
 from console.operations.states import Admin
 from console.past import PastFleet
@@ -14,6 +16,7 @@ from console.telemetry.live import LiveFleet
 from console.ui.desk import Desk
 from console.ui.preferences import Preferences
 from console.ui.timeline import Timeline
+from console.ui.watch import Watch
 
 NODE = "node:"
 """A selection that begins so names a node; any other is a card's UUID."""
@@ -58,12 +61,29 @@ class Context(QObject):
         self.preferences = preferences
         self.timeline = Timeline(console)
         self.live: LiveFleet | PastFleet = console.live
-        self.rows = Rows(self.live)
+        self.rules_problem = ""
+        self.rows = Rows(self.live, self._checkup())
         self.desk = Desk(console.live, console.config.history_folder if console.can_act else None)
         self.desk.looked.connect(self._take_books)
+        self.watch = Watch(self.rows.checkup, console.config.history_folder if console.can_act else None)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""
+        self._whole: set[str] = set()
+
+    def _checkup(self) -> Checkup:
+        """With the site's rules; without them where they cannot be used."""
+        try:
+            return Checkup(site=self.console.config.fleet_path.parent / "triage.toml")
+        except TriageError as exc:
+            self.rules_problem = str(exc)
+            return Checkup()
+
+    def look(self) -> None:
+        """Once a second: examine the live fleet, whatever is shown, and let alarms follow."""
+        if self.live is not self.console.live:
+            self.rows.checkup.look(self.console.live)
+        self.watch.tick(set(self.rows.out) | self._whole)
 
     def show_fleet(self, fleet: LiveFleet | PastFleet) -> None:
         """Let every page show this fleet: the live one, or a moment of the past."""
@@ -75,12 +95,15 @@ class Context(QObject):
 
     def _take_books(self) -> None:
         out, tenants = set(), {}
+        self._whole = set()
         for node, book in self.desk.books.items():
             if isinstance(book, str):
                 continue
             for entry in book.entries.values():
                 uuids = [entry.target]
                 if entry.target == WHOLE:
+                    if entry.admin not in (Admin.IN_SERVICE, Admin.PROBATION):
+                        self._whole.add(node)
                     uuids = [e.entity.uuid for e in self.console.live.entities_of(node)]
                 if entry.admin not in (Admin.IN_SERVICE, Admin.PROBATION):
                     out.update(uuids)

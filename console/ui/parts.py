@@ -98,6 +98,32 @@ class Panel(QFrame):
             self.body.addWidget(PlainLabel(title, "section"))
 
 
+class Lines(QWidget):
+    """Foreign texts below each other, wrapped. `texts` are those shown."""
+
+    def __init__(self, role: str = "quiet") -> None:
+        super().__init__()
+        self._role = role
+        self.texts: tuple[str, ...] = ()
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(4)
+
+    def show_lines(self, texts: Iterable[str]) -> None:
+        """Show these."""
+        found = tuple(texts)
+        if found == self.texts:
+            return
+        self.texts = found
+        while (item := self._layout.takeAt(0)) is not None:
+            if item.widget() is not None:
+                item.widget().deleteLater()
+        for text in found:
+            label = PlainLabel("", self._role).wrapped().selectable()
+            label.set_foreign(text, 600)
+            self._layout.addWidget(label)
+
+
 class Facts(QWidget):
     """Names and values in two columns; kept widgets are reused, so that updating does not flicker."""
 

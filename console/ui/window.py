@@ -9,6 +9,7 @@ from PySide6.QtGui import QCloseEvent, QContextMenuEvent, QResizeEvent, QShowEve
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from console.app import Console
+from console.health.alarms import Alarm
 from console.ui.actions import Actions
 from console.ui.context import Context
 from console.ui.fleet.page import FleetPage
@@ -59,6 +60,7 @@ class MainWindow(QWidget):
         self.context.themed.connect(lambda: self.wear(Theme.chosen(self.preferences.theme)))
         self.context.desk.failed.connect(self._failed)
         self.context.desk.woke.connect(self._woke)
+        self.context.watch.called.connect(self._called)
         self.context.desk.armed.connect(self.header.refresh)
         self.frame.installEventFilter(self)
         self._timer = QTimer(self)
@@ -67,6 +69,8 @@ class MainWindow(QWidget):
         self._timer.start()
         self.go("fleet")
         self.header.refresh()
+        if self.context.rules_problem:
+            tell(self.frame, tr("The site's rules are left out"), self.context.rules_problem)
 
     def _build(self) -> None:
         body = QHBoxLayout()
@@ -217,6 +221,7 @@ class MainWindow(QWidget):
             self._last_tick = now
             self.header.refresh()
             self.status.tick()
+            self.context.look()
             desk.tick(self.place.page in ("operations", "assignments"))
             self.context.ticked.emit() if line.is_live else self.timebar.tick()
 
@@ -236,6 +241,13 @@ class MainWindow(QWidget):
         """What can be done to what was clicked."""
         if self.actions_of.acts.words():
             self.actions_of.acts.menu(event.globalPos())
+
+    def _called(self, alarm: Alarm) -> None:
+        """A new alarm of the top severity: a sound, and the task bar asks for attention."""
+        QApplication.beep()
+        QApplication.alert(self.frame)
+        lead = alarm.lead
+        self.context.said.emit(f"{lead.signal}: {lead.node or tr('the fleet')}; {tr('F5 shows the alarms')}")
 
     def _woke(self, what: str) -> None:
         self.context.said.emit(what)
@@ -269,6 +281,7 @@ class MainWindow(QWidget):
         self.frame.removeEventFilter(self)
         self.context.timeline.close()
         self.context.desk.close()
+        self.context.watch.close()
         self.preferences.geometry = self.frame.saveGeometry()
         for name, page in self._pages.items():
             if hasattr(page, "state"):

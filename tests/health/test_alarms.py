@@ -194,6 +194,16 @@ def test_a_node_that_is_lost_is_one_alarm_and_many_are_one():
     assert (one.key, one.severity, one.count) == ("fleet:many-lost", 1, 4)
 
 
+def test_hot_cards_of_one_node_are_the_nodes():
+    ward = Ward()
+    ward.set("clocks_event_reasons", 0x40, 8, 9, 20)
+    ward.look(6)
+    assert {c.key: c.count for c in ward.examiner.causes} == {
+        "node:gpu001:hw-thermal": 2,
+        f"card:{ward.uuids[20]}:heat": 1,
+    }
+
+
 def test_a_brake_in_a_rack_is_the_racks():
     ward = Ward(nodes=16)
     for node in (1, 2, 5):

@@ -58,6 +58,12 @@ def _events(context: Context) -> QWidget:
     return EventsPage(context)
 
 
+def _alarms(context: Context) -> QWidget:
+    from console.ui.pages.alarms import AlarmsPage
+
+    return AlarmsPage(context)
+
+
 def _operations(context: Context) -> QWidget:
     from console.ui.pages.operations import OperationsPage
 
@@ -94,6 +100,7 @@ PAGES: dict[str, Page] = {
         Page("fleet", "Fleet", "fleet", _fleet, rail="top", inspects=True),
         Page("nodes", "Nodes", "nodes", _nodes, rail="top", inspects=True),
         Page("events", "Events", "events", _events, rail="top"),
+        Page("alarms", "Alarms", "alarms", _alarms, rail="top", inspects=True),
         Page("operations", "Operations", "operations", _operations, rail="top"),
         Page("assignments", "Assigned", "assignments", _assignments, rail="top", inspects=True),
         Page("node", "Node", "node", _node, under="nodes", inspects=True),

@@ -32,6 +32,7 @@ from console.ui.plots.timeplot import Curve, TimePlot
 from console.ui.text import PlainLabel, tr
 from console.ui.theme import Theme
 from console.ui.timeline import DAY_S
+from console.ui.verdict import VerdictPanel
 
 FOCUS_S = 0.5
 PLOTTED = {
@@ -113,6 +114,7 @@ class CardPage(QWidget):
         self._model = PlainLabel("", "quiet")
         self._condition = PlainLabel()
         self._reasons = PlainLabel("", "quiet")
+        self.verdict = VerdictPanel(context)
         self._empty, self._stack = Empty(), QStackedWidget()
         self._plots = self._make_plots()
         self._bands = ReasonBands()
@@ -159,6 +161,7 @@ class CardPage(QWidget):
             head.addWidget(widget)
         head.addStretch(1)
         page.addLayout(head)
+        page.addWidget(self.verdict)
         grid = QGridLayout()
         grid.setSpacing(12)
         for place, plot in enumerate(self._plots.values()):
@@ -275,6 +278,7 @@ class CardPage(QWidget):
             self._show_absent()
             return
         self._show_head(row)
+        self.verdict.show_for(row.entity.node, self.uuid)
         self._show_plots(row)
         self._show_lists(row)
 

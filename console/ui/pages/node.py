@@ -23,6 +23,7 @@ from console.ui.plots import sparks
 from console.ui.plots.timeplot import Curve, TimePlot
 from console.ui.text import PlainLabel, tr
 from console.ui.theme import Theme
+from console.ui.verdict import VerdictPanel
 
 TILE_H = 118
 SAMPLES = 120
@@ -135,6 +136,7 @@ class NodePage(QWidget):
         self._act.clicked.connect(self.act)
         reconnect = QPushButton(tr("Reconnect"))
         reconnect.clicked.connect(self.reconnect)
+        self.verdict = VerdictPanel(context)
         self._cards = QGridLayout()
         self._cards.setSpacing(12)
         self._cpu = TimePlot(tr("CPU"), "%", 100.0)
@@ -174,6 +176,7 @@ class NodePage(QWidget):
         page.addLayout(head)
         page.addWidget(self._problem)
         page.addWidget(self._why)
+        page.addWidget(self.verdict)
         page.addLayout(self._cards)
         page.addLayout(self._side_by_side((tr("CPU"), self._cpu), (tr("Network"), self._net)))
         facts = ((tr("Host"), self._host), (tr("Connection"), self._connection), (tr("Versions"), self._versions))
@@ -266,6 +269,7 @@ class NodePage(QWidget):
             self._title.setText(tr("This node is not in the fleet now"))
             return
         self._show_head(node)
+        self.verdict.show_for(self.name)
         self._show_tiles()
         self._show_plots()
         self._show_facts(node)
