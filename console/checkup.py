@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from console.fleet.condition import Condition, Judged
-from console.fleet.model import EntityKind
+from console.fleet.model import EntityKind, NodeEvent
 from console.fleet.state import LinkState
 from console.health.examiner import Examiner, clear
 from console.health.facts import Facts, NodeFact
@@ -21,34 +21,59 @@ from console.telemetry.readings import NodeRow
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 CONDITION = {1: Condition.CRITICAL, 2: Condition.WARNING, 3: Condition.NOTICE}
-OPENS_S = 10.0
-"""A node that was never reached is not lost before it had time to answer."""
+EVENTS = ("xid", "card_hung", "card_back")
+"""Kinds of events that rules look at."""
 
 
-def facts_of(live: LiveFleet | PastFleet) -> Facts:
-    """One moment of the fleet."""
-    entities = live.entities
-    at = {e.entity.uuid: e.row for e in entities}
-    jobs: dict[int, str] = {}
-    for node in live.nodes:
-        for p in live.processes(node.node.name):
-            row = at.get(p.uuid)
-            if row is not None:
-                jobs[row] = p.slurm_job or p.pod or f"{p.user or '?'} {p.command[:60]}"
-    mono = time.monotonic()
-    return Facts(
-        now=live.now(),
-        version=live.version,
-        uuids=[e.entity.uuid for e in entities],
-        models=[e.entity.name for e in entities],
-        row_nodes=np.array([e.node_index for e in entities], dtype=np.intp),
-        is_slice=np.array([e.entity.kind is EntityKind.SLICE for e in entities], dtype=bool),
-        nodes=[_node(n, mono, bool(live.processes(n.node.name))) for n in live.nodes],
-        column=lambda m: ((c := live.column(m)).values, c.states),
-        host_column=lambda m: ((c := live.host_column(m)).values, c.states),
-        events=tuple(live.events),
-        jobs=jobs,
-    )
+class Reader:
+    """Reads facts of one fleet; what seldom changes is kept between two readings."""
+
+    def __init__(self, live: LiveFleet | PastFleet) -> None:
+        self._live = live
+        self._version = self._processes = self._happened = -1
+        self._uuids: list[str] = []
+        self._models: list[str] = []
+        self._row_nodes = np.zeros(0, dtype=np.intp)
+        self._is_slice = np.zeros(0, dtype=bool)
+        self._jobs: dict[int, str] = {}
+        self._working: set[str] = set()
+        self._events: tuple[NodeEvent, ...] = ()
+
+    def facts(self) -> Facts:
+        """This moment of the fleet."""
+        live = self._live
+        if self._version != live.version:
+            self._read_rows()
+        if self._processes != live.processes_version or self._version != live.version:
+            self._read_jobs()
+        self._version, self._processes = live.version, live.processes_version
+        if self._happened != live.happened:
+            self._happened = live.happened
+            self._events = tuple(e for e in live.events if e.kind in EVENTS)
+        mono = time.monotonic()
+        return Facts(
+            live.now(), live.version, self._uuids, self._models, self._row_nodes, self._is_slice,
+            [_node(n, mono, n.node.name in self._working) for n in live.nodes],
+            lambda m: ((c := live.column(m)).values, c.states), lambda m: ((c := live.host_column(m)).values, c.states),
+            self._events, self._jobs,
+        )  # fmt: skip
+
+    def _read_rows(self) -> None:
+        entities = self._live.entities
+        self._uuids = [e.entity.uuid for e in entities]
+        self._models = [e.entity.name for e in entities]
+        self._row_nodes = np.array([e.node_index for e in entities], dtype=np.intp)
+        self._is_slice = np.array([e.entity.kind is EntityKind.SLICE for e in entities], dtype=bool)
+
+    def _read_jobs(self) -> None:
+        at = {uuid: row for row, uuid in enumerate(self._uuids)}
+        self._jobs, self._working = {}, set()
+        for node in self._live.configured:
+            for p in self._live.processes(node.name):
+                self._working.add(node.name)
+                row = at.get(p.uuid)
+                if row is not None:
+                    self._jobs[row] = p.slurm_job or p.pod or f"{p.user or '?'} {p.command[:60]}"
 
 
 def _node(row: NodeRow, mono: float, has_work: bool) -> NodeFact:
@@ -74,6 +99,7 @@ class Checkup:
         self.examiner = Examiner(self.triage)
         self.facts: Facts | None = None
         self._of: object = None
+        self._reader: Reader | None = None
 
     def look(self, live: LiveFleet | PastFleet) -> Judged:
         """Examine, and judge every row."""
@@ -81,8 +107,9 @@ class Checkup:
         if self._of is not live or is_past:
             # A moment of the past has no looks before it.
             self.examiner = Examiner(self.triage, at_once=is_past)
-            self._of = live
-        self.facts = facts_of(live)
+            self._of, self._reader = live, Reader(live)
+        assert self._reader is not None
+        self.facts = self._reader.facts()
         return judged(self.facts, self.examiner.look(self.facts))
 
 

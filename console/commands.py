@@ -275,6 +275,13 @@ registry.window(
             "",
             "No sound for an hour when a new alarm of the top severity comes.",
         ),
+        (
+            "evidence.save",
+            "Keep the evidence",
+            "E",
+            "",
+            "Ask the node, and write a zip for the vendor.",
+        ),
         ("go.operations", "Show operations", "F6", "", "What was done to nodes, step by step; go on, undo, take over."),
         (
             "go.assignments",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import socket
 import threading
 import time
@@ -31,13 +32,21 @@ from console.sight import Sight, Target
 from console.telemetry.live import LiveFleet
 from console.telemetry.messages import Answered
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 SLACK_S = 15.0
 """Beyond a question's own time: opening its session, and a busy workstation."""
 
 AGAIN_S = 5.0
+FORGETS = ("reset", "reboot")
+"""Verbs after which the driver no longer knows what was wrong."""
+
+KEPT_S = 7200.0
+ASK_EVIDENCE_S = 170.0
+"""Eight commands of 20 s each at most, on a node whose driver may hang."""
+
 LOOK_S, CLOSING_S = 0.2, 5.0
-LOOKS = ("book.read", "idle", "devices", "alive")
+LOOKS = ("book.read", "idle", "devices", "alive", "evidence")
 """Questions that change nothing on a node."""
 
 SCHEDULER_ERRORS = (NotSent, Unsure, Declined, Refusal, ValueError, RuntimeError)
@@ -125,6 +134,7 @@ class Operations:
             JournalError: it cannot be written, or its audit log was changed: nothing may be done then.
         """
         self.live = live
+        self.folder = folder
         self.journal = _sound(Journal(folder))
         self._closing = closing
         self.steps = Steps(self.journal, LiveDoor(live, closing), scheduler, told, sleep=self.pause)
@@ -197,6 +207,14 @@ class Operations:
 
         return self.on_live(see)  # type: ignore[no-any-return]
 
+    def evidence(self, node: str) -> tuple[dict[str, dict[str, Any]], str]:
+        """(what a node says of itself: {name: {"command", "status", "text"}}, why it could not, "" otherwise)."""
+        try:
+            parts = self.steps.door.ask(node, {"verb": "evidence"}, ASK_EVIDENCE_S)["parts"]
+            return {str(n): dict(p) for n, p in parts.items()}, ""
+        except (NotSent, Unsure, Declined, KeyError, TypeError, ValueError, AttributeError) as exc:
+            return {}, str(exc)
+
     # Planning and acting
 
     def plan(self, asked: Asked, words: Sequence[str]) -> Plan:
@@ -231,7 +249,19 @@ class Operations:
         fresh = self._plan(plan.asked, targets)
         if plan.asked.verb == "return" and fresh.digest == plan.digest:
             plan = fresh = self._verified(fresh, targets)
+        if plan.asked.verb in FORGETS and fresh.digest == plan.digest:
+            self._keep_evidence(targets)
         return self.executor.run(plan, fresh)
+
+    def _keep_evidence(self, targets: Sequence[Target]) -> None:
+        """What a reset wipes is kept first. Where it cannot be kept the act goes on: somebody decided on it."""
+        from console.evidence import keep
+
+        for one in targets:
+            try:
+                keep(self, one.node if one.target == NODE else one.target, time.time() - KEPT_S)
+            except (OSError, KeyError) as exc:
+                _log.warning("%s: the evidence could not be kept before the reset: %s", one.node, exc)
 
     def _verified(self, plan: Plan, targets: Sequence[Target]) -> Plan:
         found = self.verify(targets)

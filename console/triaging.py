@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from console import evidence as kept
 from console.acting import open_operations, seconds_of
 from console.app import Console, ConsoleError
 from console.checkup import Checkup
@@ -20,12 +21,14 @@ from console.health.findings import Finding
 from console.health.store import AlarmStore, AlarmStoreError
 from console.health.triage import TriageError
 from console.health.verdict import Verdict, verdict
-from console.history.reader import Reader
 from console.history.when import parse_moment
 from console.operations.states import Book
 from console.past import PastFleet, SnapshotSource
 from console.registry import Danger, registry
 from console.sight import out_of_service
+
+if TYPE_CHECKING:
+    from console.history.reader import Reader
 
 READY_S, LOOKS_S = 12.0, 5.0
 
@@ -99,6 +102,8 @@ def findings(console: Console, *, at: str | None = None) -> list[dict[str, Any]]
     Args:
         at: instead, the recorded moment to examine, like -2h or "yesterday 03:00"
     """
+    from console.history.reader import Reader
+
     if at is None:
         return [told_finding(f) for f in examine(console).examiner.findings]
     with Reader(console.config.history_folder) as reader:
@@ -117,6 +122,8 @@ def findings_replay(console: Console, folder: str) -> Iterator[dict[str, Any]]:
         raise ConsoleError(
             f"{folder} is not a recorded folder; unpack a bundle with: cardkeeper history import {folder}"
         )
+    from console.history.reader import Reader
+
     source = SnapshotSource()
     with Reader(place) as reader:
         span = reader.span()
@@ -258,3 +265,29 @@ def told_verdict(found: Verdict) -> dict[str, Any]:
         "hurt": list(found.hurt), "runner_up": found.runner_up or None, "will_not_fix": found.will_not_fix or None,
         "acts": list(found.acts),
     }  # fmt: skip
+
+
+@registry.command("evidence", "Keep the evidence", danger=Danger.LOCAL, connects=True)
+def evidence(console: Console, target: str, *, output: str, since: str = "-2h") -> dict[str, Any]:
+    """Everything a vendor or a colleague asks for, as one zip with hashes and a one-page report. Changes nothing on the node.
+
+    Args:
+        target: a card's UUID or a node's name
+        output: the zip to write; it must not exist
+        since: telemetry from then on
+    """
+    path = Path(output)
+    if path.exists():
+        raise ConsoleError(f"{output} exists; nothing was written")
+    begin = _moment(since)
+    made = examine(console)
+    operations = open_operations(console, [target])
+    try:
+        path, manifest, trouble = kept.keep(operations, target, begin, path, made)
+        return {"file": str(path), "unreachable": trouble or None, **manifest}
+    except KeyError:
+        raise ConsoleError(f"{target!r} is neither a node nor a card of this fleet; see: cardkeeper nodes") from None
+    except OSError as exc:
+        raise ConsoleError(f"{output} cannot be written: {exc}") from exc
+    finally:
+        operations.close()

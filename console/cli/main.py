@@ -74,6 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
     flag = "--" + parameter.name.replace("_", "-")
+    if parameter.name == "output":
+        parser.add_argument("-o", flag, dest="output", required=parameter.is_required,
+                            default=None if parameter.is_required else parameter.default, help=parameter.help)  # fmt: skip
+        return
     if parameter.is_many and parameter.is_flag:
         parser.add_argument(flag, dest=parameter.name, action="append", type=parameter.kind, help=parameter.help)
     elif parameter.is_many:
@@ -218,6 +222,10 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(output.findings_table(result))
         case "alarms.list":
             output.write_line(output.alarms_table(result))
+        case "evidence":
+            output.write_line(f"{result['file']}: {len(result['files'])} files")
+            if result["unreachable"]:
+                output.complain(f"without what the node itself would say: {result['unreachable']}")
         case "why":
             output.write_line(output.verdict_text(result))
         case "verify":

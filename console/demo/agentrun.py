@@ -115,6 +115,8 @@ class AgentRun:
         folder.mkdir(parents=True, exist_ok=True)
         if request.get("verb") == "do":
             reply = self._do(request)
+        elif request.get("verb") == "evidence":
+            reply = self._evidence()
         else:
             reply = answer.answer(request, str(folder), "/nonexistent", SimulatedNvml(self._node))
             if request.get("rights"):
@@ -122,6 +124,16 @@ class AgentRun:
         with contextlib.suppress(*GONE):
             self._channel.sendall(json.dumps(reply).encode() + b"\n")
         finish(self._channel, 0)
+
+    def _evidence(self) -> dict[str, Any]:
+        """What a simulated node can tell of itself; nothing of the workstation that plays it."""
+        lines = [f"[{x.at:12.6f}] {x.text}" for x in self._node.xids(0.0)]
+        texts = {
+            "nvidia-smi-q": f"simulated node {self._node.plan.name}: there is no nvidia-smi",
+            "kernel-log": "\n".join(lines) or "no line of the driver since boot",
+        }
+        parts = {name: {"command": "simulated", "status": 0, "text": text} for name, text in texts.items()}
+        return {"ok": True, "parts": parts}
 
     def _do(self, request: dict[str, Any]) -> dict[str, Any]:
         mode = answer.MODES.get(str(request.get("mode")))

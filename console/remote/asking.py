@@ -35,7 +35,8 @@ class Outcome:
 
 def ask(transport: Transport, python: str, name: str, request: dict[str, Any], timeout_s: float) -> Outcome:
     """Ask and wait at most `timeout_s`. Never raises."""
-    program = bundle.answer_bundle(request.get("verb") in _WITH_NVML or request.get("do") == "devices")
+    verb = request.get("verb")
+    program = bundle.answer_bundle(verb in _WITH_NVML or request.get("do") == "devices", verb == "evidence")
     config = {"mode": "ask", "request": {**request, "node": name}}
     try:
         channel = transport.open_session(timeout=OPEN_S)

@@ -112,15 +112,16 @@ def agent_bundle() -> Bundle:
 
 
 @functools.cache
-def answer_bundle(with_nvml: bool) -> Bundle:
-    """What answers one question and ends: the card book alone, or with what looks at the cards.
+def answer_bundle(with_nvml: bool, with_evidence: bool = False) -> Bundle:
+    """What answers one question and ends: the card book alone, or with what looks at the cards, or keeps evidence.
 
     Raises:
         OSError: the sources are not there (a damaged installation).
     """
     if with_nvml:
         return build(_FOLDER, {"pynvml": _binding()}, "answer", ("answer", "book", "processes", "verdict"))
-    return build(_FOLDER, {}, "answer", ("answer", "book"))
+    more = ("evidence",) if with_evidence else ()
+    return build(_FOLDER, {}, "answer", ("answer", "book", *more))
 
 
 def _binding() -> Path:

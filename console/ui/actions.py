@@ -49,6 +49,7 @@ class Actions:
             "alarm.note": self._take_note,
             "alarm.shelve": self._shelve,
             "alarm.mute": self._mute,
+            "evidence.save": self._keep_evidence,
             "go.operations": lambda: window.go("operations"),
             "go.assignments": lambda: window.go("assignments"),
             "go.settings": lambda: window.go("settings"),
@@ -112,6 +113,10 @@ class Actions:
             return tr("this is a recording; it has no present")
         if command.id in ("alarm.note", "alarm.shelve") and self._alarm() is None:
             return tr("no alarm is selected")
+        if command.id == "evidence.save":
+            if not self._context.desk.can_act:
+                return tr("this is a recording; it has no present")
+            return "" if self.acts.words() else tr("nothing is selected")
         if command.id.startswith("acts."):
             return self.acts.reason(command)
         if command.id in ("copy.name",) and not self._named():
@@ -143,6 +148,14 @@ class Actions:
                 self._context.watch.shelve(alarm.key, dialog.why.text(), dialog.seconds)
             except AlarmError as exc:
                 self._context.said.emit(str(exc))
+
+    def _keep_evidence(self) -> None:
+        said = self._context.said.emit
+        for target in self.acts.words()[:1]:
+            said(tr("Asking the node for evidence…"))
+            self._context.desk.keep_evidence(
+                target, lambda where: said(tr("Evidence is kept") + f": {where}"), self._context.desk.failed.emit
+            )
 
     def _mute(self) -> None:
         self._context.watch.mute()

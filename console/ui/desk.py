@@ -18,7 +18,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from console.operate import Operations
+from console.evidence import keep
+from console.operate import KEPT_S, Operations
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.journal import OPEN, JournalError, Operation, OpState, Step
 from console.operations.plan import Asked, Plan, make
@@ -40,7 +41,7 @@ SLEPT_S = 30.0
 """A jump of the wall clock against the monotonic one by more than this: the workstation slept."""
 
 WORKERS = 6
-FAILURES = (Refusal, JournalError, NotSent, Unsure, Declined, ValueError, KeyError, RuntimeError)
+FAILURES = (Refusal, JournalError, NotSent, Unsure, Declined, ValueError, KeyError, RuntimeError, OSError)
 
 
 class _Closing(RuntimeError):
@@ -246,6 +247,15 @@ class Desk(QObject):
     def adopt(self, op: str, failed: Callable[[str], None]) -> None:
         """Take over a hold whose console is gone."""
         self._on_operation(op, lambda ops: ops.adopt(op), failed)
+
+    def keep_evidence(self, target: str, done: Callable[[str], None], failed: Callable[[str], None]) -> None:
+        """Write the evidence of a card or node; `done` hears where it is."""
+
+        def work(operations: Operations) -> str:
+            path, _, trouble = keep(operations, target, time.time() - KEPT_S)
+            return f"{path}" + (f" ({trouble})" if trouble else "")
+
+        self._do(work, done, failed)
 
     def reset_breaker(self, failed: Callable[[str], None]) -> None:
         """A person has looked."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import collector, history, operations, window
+from tests.bench import collector, health, history, operations, window
 
 BENCHES = {
     "collector": collector.fan_in,
     "latency": collector.latency,
     "agent": collector.agent_cost,
     "history": history.all_of_it,
+    "health": health.all_of_it,
     "acts": operations.compare_and_set,
     "planning": operations.planning,
     "click": operations.click,
