@@ -22,6 +22,7 @@ from console.fleet.state import Problem, ProblemCode
 from console.history.errors import HistoryError
 from console.registry import Command, Danger, Face, Parameter
 from console.remote.errors import LinkProblem
+from console.shift import handover_text
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -226,6 +227,10 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(f"{result['file']}: {len(result['files'])} files")
             if result["unreachable"]:
                 output.complain(f"without what the node itself would say: {result['unreachable']}")
+        case "handover":
+            output.write_line(handover_text(result))
+        case "lemons":
+            output.write_line(output.lemons_table(result))
         case "why":
             output.write_line(output.verdict_text(result))
         case "verify":

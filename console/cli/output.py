@@ -196,6 +196,18 @@ def alarms_table(rows: list[dict[str, Any]]) -> str:
     return table(("ID", "SEVERITY", "STATE", "NODE", "CARD", "SIGNAL", "ACTION"), body)
 
 
+def lemons_table(rows: list[dict[str, Any]]) -> str:
+    """What fails again and again, for a person."""
+    if not rows:
+        return "Nothing fails again and again."
+    body = [
+        [r["kind"], r["name"], str(r["faults"]), f"{r['mean_of_others']:g}", f"{r['times']} x {r['commonest']}",
+         r["escalate"] or "-"]
+        for r in rows
+    ]  # fmt: skip
+    return table(("KIND", "NAME", "FAULTS", "OTHERS", "COMMONEST", "ESCALATE"), body)
+
+
 def verdict_text(found: dict[str, Any]) -> str:
     """A verdict on one screen."""
     lines = [f"{found['card'] or found['node']}: {plain(found['summary'], 300)}"]

@@ -96,3 +96,13 @@ def test_evidence_is_whole_and_its_hashes_hold(cardkeeper, findings, tmp_path):
     assert sick["do"] in report
     assert "exists" in cardkeeper("evidence", sick["card"], "-o", str(path), code=1)
     assert cardkeeper("audit", "verify")["rows"] >= 1
+
+
+def test_a_shift_and_lemons_are_told_from_what_was_written(cardkeeper, findings):
+    cardkeeper("alarms", "list")
+    found = cardkeeper("handover", "--since", "-1h")
+    assert found["alarms"]
+    assert found["happened"]["raised"] >= len(found["alarms"])
+    assert any(h["what"] == "acknowledged" and h["why"] == "on it" for h in found["by_people"])
+    assert cardkeeper("lemons") == []
+    assert "--since" in cardkeeper("handover", "--since", "someday", code=1)

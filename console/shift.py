@@ -1,0 +1,151 @@
+"""Commands over weeks and shifts: what fails again and again, and what the next person must know. Reads files only."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from console.app import Console, ConsoleError
+from console.health.alarms import Alarms, told
+from console.health.lemons import SPAN_S, Fault, Mend, lemons
+from console.health.store import AlarmStore, AlarmStoreError
+from console.history.errors import HistoryError
+from console.history.when import parse_moment
+from console.operations.journal import OPEN, Journal, JournalError
+from console.registry import registry
+
+RAISED = ("raised", "raised again")
+MENDS = ("reset", "reboot")
+
+
+def _known(console: Console) -> tuple[dict[str, str], dict[str, str], dict[str, int]]:
+    """({card: slot}, {card: model}, how many nodes, cards and slots) that were ever recorded here."""
+    from console.history.reader import Reader
+
+    slots: dict[str, str] = {}
+    models: dict[str, str] = {}
+    try:
+        with Reader(console.config.history_folder) as reader:
+            for seen in reader.entities().values():
+                if seen.kind == "card":
+                    slots[seen.uuid] = f"{seen.node} / {seen.place}"
+                    models[seen.uuid] = seen.name
+    except HistoryError:
+        pass
+    nodes = max(len(console.fleet.nodes), len({s.split(" / ")[0] for s in slots.values()}))
+    return slots, models, {"node": nodes, "card": len(slots), "slot": len(set(slots.values()))}
+
+
+def _store(console: Console) -> AlarmStore:
+    try:
+        return AlarmStore(console.config.history_folder)
+    except AlarmStoreError as exc:
+        raise ConsoleError(str(exc)) from exc
+
+
+def _journal(console: Console) -> Journal:
+    try:
+        return Journal(console.config.history_folder)
+    except JournalError as exc:
+        raise ConsoleError(str(exc)) from exc
+
+
+def _mends(journal: Journal) -> list[Mend]:
+    return [
+        Mend(o.made_at, node if target == "node" else target, node, o.verb)
+        for o in journal.operations()
+        if o.verb in MENDS
+        for node, targets in o.targets.items()
+        for target in targets
+    ]
+
+
+@registry.command("lemons", "Find what fails again and again")
+def lemons_list(console: Console) -> list[dict[str, Any]]:
+    """Cards, slots and nodes with far more faults in 90 days than others of their kind. It suggests; nothing is done."""
+    slots, models, counts = _known(console)
+    store, journal = _store(console), _journal(console)
+    now = time.time()
+    try:
+        faults = [
+            Fault(h["at"], h["node"], h["card"] or h["node"], slots.get(h["card"], ""), h["signal"])
+            for h in store.happened(now - SPAN_S)
+            if h["what"] in RAISED and h["severity"] <= 2
+        ]
+        found = lemons(faults, _mends(journal), counts, now)
+    except AlarmStoreError as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        store.close()
+        journal.close()
+    return [
+        {"kind": x.kind, "name": x.name, "model": models.get(x.name), "faults": x.faults, "commonest": x.often[1],
+         "times": x.often[0], "mean_of_others": round(x.peers, 3), "mtbf_s": x.mtbf_s, "escalate": x.escalate or None}
+        for x in found
+    ]  # fmt: skip
+
+
+@registry.command("handover", "Report a shift")
+def handover(console: Console, *, since: str = "-12h") -> dict[str, Any]:
+    """What the next person must know: alarms that stand, who noted or put aside what, and operations that are not finished.
+
+    Args:
+        since: when the shift began, like -8h or 06:00
+    """
+    try:
+        begin = parse_moment(since, datetime.now().astimezone()).timestamp()
+    except ValueError as exc:
+        raise ConsoleError(f"--since: {exc}") from exc
+    store, journal = _store(console), _journal(console)
+    try:
+        alarms = Alarms(store.standing())
+        happened = store.happened(begin)
+        done = journal.operations()
+    except (AlarmStoreError, JournalError) as exc:
+        raise ConsoleError(str(exc)) from exc
+    finally:
+        store.close()
+        journal.close()
+    counts: dict[str, int] = {}
+    for one in happened:
+        counts[one["what"]] = counts.get(one["what"], 0) + 1
+    return {
+        "since": begin, "until": time.time(), "alarms": [told(a) for a in alarms.shown()],
+        "put_aside": [told(a) for a in alarms.set_aside()], "happened": counts,
+        "by_people": [h for h in happened if h["by"]],
+        "open_operations": [
+            {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
+             "nodes": list(o.targets)}
+            for o in done if o.state in OPEN
+        ],
+        "operations": [
+            {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
+             "nodes": list(o.targets)}
+            for o in done if o.made_at >= begin
+        ],
+    }  # fmt: skip
+
+
+def handover_text(found: dict[str, Any]) -> str:
+    """The report as Markdown."""
+
+    def at(second: float) -> str:
+        return datetime.fromtimestamp(second, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    def alarm(a: dict[str, Any]) -> str:
+        where = a["node"] or "the fleet"
+        noted = f"; noted by {a['acknowledged']['by']} {a['acknowledged']['why']}".rstrip() if a["acknowledged"] else ""
+        aside = f"; until {at(a['shelved']['until'])}: {a['shelved']['why']}" if a["shelved"] else ""
+        return f"- **{a['id']}** {where} {a['card'] or ''}: {a['signal']}. {a['do']} ({a['state']}{noted}{aside})"
+
+    def operation(o: dict[str, Any]) -> str:
+        return f"- {o['verb']} of {', '.join(o['nodes'])}: {o['state']} ({o['by']}, {at(o['made'])}: {o['reason']})"
+
+    lines = [f"# Handover, {at(found['since'])} to {at(found['until'])}", "", "## Alarms that stand"]
+    lines += [alarm(a) for a in found["alarms"]] or ["None."]
+    lines += ["", "## Put aside"] + ([alarm(a) for a in found["put_aside"]] or ["None."])
+    lines += ["", "## Not finished"] + ([operation(o) for o in found["open_operations"]] or ["Nothing."])
+    lines += ["", "## Done in this shift"] + ([operation(o) for o in found["operations"]] or ["Nothing."])
+    counts = ", ".join(f"{n} {what}" for what, n in sorted(found["happened"].items())) or "nothing"
+    return "\n".join([*lines, "", f"Alarms in this shift: {counts}.", ""])
