@@ -28,6 +28,7 @@ from console.ui.dialogs.act import ActDialog
 from console.ui.dialogs.addnode import AddNodeDialog
 from console.ui.dialogs.gotime import GoDialog
 from console.ui.dialogs.hostkey import HostKeyDialog
+from console.ui.dialogs.shelve import ShelveDialog
 from console.ui.early import application
 from console.ui.palette import KeysDialog, Palette, entries
 from console.ui.start import StartPage
@@ -128,6 +129,11 @@ def _go_to_time(window: MainWindow) -> QWidget:
     dialog.edit.insert("last tuesday")
     dialog.accept()
     return dialog
+
+
+def _verdict(window: MainWindow) -> None:
+    row = window.context.live.entity(_sickest(window))
+    window.go("node", row.entity.node if row is not None else window.context.live.nodes[0].node.name)
 
 
 def _act(name: str, reason: str = "") -> Callable[[MainWindow], QWidget]:
@@ -235,6 +241,9 @@ VIEWS: tuple[View, ...] = (
     View("past-card", _past("card"), everywhere=True, settle_s=2.0),
     View("card-hour", _hour, settle_s=2.0),
     View("dialog-go-to-time", _go_to_time, everywhere=True, settle_s=0.3),
+    View("alarms", lambda window: window.go("alarms"), everywhere=True, settle_s=2.0),
+    View("node-verdict", _verdict, everywhere=True, settle_s=2.0),
+    View("dialog-put-aside", lambda window: ShelveDialog(window.frame, "Clocks held by the power brake"), settle_s=0.3),
     View("dialog-drain", _act("acts.drain_node", "XID 79: fell off the bus"), everywhere=True, settle_s=2.5),
     View("dialog-assign", _act("acts.assign", "contract 17"), settle_s=2.5),
     View("operations", _acted("operations"), everywhere=True, settle_s=2.0),
