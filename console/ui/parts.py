@@ -117,6 +117,8 @@ class Lines(QWidget):
         self.texts = found
         while (item := self._layout.takeAt(0)) is not None:
             if item.widget() is not None:
+                # Until it is deleted it would be painted under what comes now.
+                item.widget().hide()
                 item.widget().deleteLater()
         for text in found:
             label = PlainLabel("", self._role).wrapped().selectable()

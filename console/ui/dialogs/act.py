@@ -175,6 +175,7 @@ class ActDialog(QDialog):
     def _show(self, plan: Plan) -> None:
         while (item := self._lines.takeAt(0)) is not None:
             if item.widget() is not None:
+                item.widget().hide()
                 item.widget().deleteLater()
         blast = plan.blast
         parts = [tr("%n cards", blast["cards"]), tr("%n nodes", blast["nodes"]), tr("%n processes", blast["processes"])]

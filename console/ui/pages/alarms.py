@@ -196,7 +196,7 @@ class AlarmsPage(QWidget):
         lead = alarm.lead
         rule = self._context.rows.checkup.triage.rule(lead.rule)
         lines = [lead.evidence, rule.meaning, f"{tr('Likely cause:')} {rule.cause}"]
-        lines += [f"{i}. {act or lead.do}" for i, act in enumerate(rule.acts, 1)]
+        lines += [f"{i}. {act}" for i, act in enumerate((lead.do, *rule.acts[1:]), 1)]
         lines.append(f"{tr('Source:')} {lead.source}" + (f"; {lead.differs}" if lead.differs else ""))
         if alarm.shelved_until:
             until = datetime.fromtimestamp(alarm.shelved_until, tz=UTC).astimezone(UTC if self._context.utc else None)
