@@ -6,8 +6,11 @@ from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
 from console.checkup import Checkup
+from console.extend import PluginError, notifier
 from console.fleet.query import All, Query
+from console.health import notify
 from console.health.triage import TriageError
+from console.notify import Notifications
 from console.operations.states import NODE as WHOLE
 from console.operations.states import Admin
 from console.past import PastFleet
@@ -65,7 +68,8 @@ class Context(QObject):
         self.rows = Rows(self.live, self._checkup())
         self.desk = Desk(console.live, console.config.history_folder if console.can_act else None)
         self.desk.looked.connect(self._take_books)
-        self.watch = Watch(self.rows.checkup, console.config.history_folder if console.can_act else None)
+        folder = console.config.history_folder if console.can_act else None
+        self.watch = Watch(self.rows.checkup, folder, self._notifications() if folder is not None else None)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""
@@ -78,6 +82,17 @@ class Context(QObject):
         except TriageError as exc:
             self.rules_problem = str(exc)
             return Checkup()
+
+    def _notifications(self) -> Notifications | None:
+        """Who is told of alarms beside this window; nobody where the file cannot be used."""
+        try:
+            targets = notify.read(self.console.config.fleet_path.parent / "notify.toml")
+            for target in targets:
+                notifier(target.plugin)
+        except (notify.NotifyError, PluginError) as exc:
+            self.rules_problem = f"{self.rules_problem}\n{exc}".strip()
+            return None
+        return Notifications(targets, self.console.fleet.name) if targets else None
 
     def look(self) -> None:
         """Once a second: examine the live fleet, whatever is shown, and let alarms follow."""

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from console.checkup import Checkup
 from console.health.alarms import Alarm, AlarmError, Alarms, Change
 from console.health.store import AlarmStore, AlarmStoreError
+from console.notify import Notifications
 
 _log = logging.getLogger(__name__)
 MUTED_S = 3600.0
@@ -34,12 +35,13 @@ class Watch(QObject):
     changed = Signal()
     called = Signal(object)
 
-    def __init__(self, checkup: Checkup, folder: Path | None) -> None:
-        """`folder` None: a recording, which raises no alarms."""
+    def __init__(self, checkup: Checkup, folder: Path | None, notifications: Notifications | None = None) -> None:
+        """`folder` None: a recording, which raises no alarms. `notifications`: who else is told."""
         super().__init__()
         self.alarms = Alarms()
         self.problem = ""
         self._checkup = checkup
+        self._notifications = notifications
         self._muted_until = 0.0
         self._pool: ThreadPoolExecutor | None = None
         self._store: AlarmStore | None = None
@@ -95,6 +97,8 @@ class Watch(QObject):
             return
         if self._pool is not None and self._store is not None:
             self._writing.append(self._pool.submit(self._store.write, changes))
+        if self._notifications is not None:
+            self._notifications.tell(changes)
         self.changed.emit()
 
     # What people do; each raises AlarmError
@@ -123,6 +127,8 @@ class Watch(QObject):
 
     def close(self) -> None:
         """Write what is left and end the thread."""
+        if self._notifications is not None:
+            self._notifications.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
         if self._store is not None:

@@ -70,7 +70,7 @@ class MainWindow(QWidget):
         self.go("fleet")
         self.header.refresh()
         if self.context.rules_problem:
-            tell(self.frame, tr("The site's rules are left out"), self.context.rules_problem)
+            tell(self.frame, tr("A file beside the fleet file cannot be used"), self.context.rules_problem)
 
     def _build(self) -> None:
         body = QHBoxLayout()
