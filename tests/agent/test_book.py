@@ -17,6 +17,7 @@ RACER = """
 import sys
 from console.agent.book import Refused, answer_book
 folder, me, first, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+print("ready", flush=True)
 sys.stdin.readline()
 for race in range(first, last):
     target = "GPU-%d" % race
@@ -62,6 +63,7 @@ def test_two_consoles_never_both_get_a_card(tmp_path):
             )
             for me in ("amal", "bea")
         ]  # fmt: skip
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2
         for racer in racers:
             racer.stdin.write("go\n")
             racer.stdin.flush()
@@ -164,7 +166,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_book(tmp_path):
         )  # fmt: skip
         racer.stdin.write("go\n")
         racer.stdin.flush()
-        for _ in range(1 + at):
+        for _ in range(2 + at):
             racer.stdout.readline()
         racer.kill()
         racer.communicate()
