@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import tempfile
 import time
 
@@ -127,7 +128,8 @@ def locked(folder):
             if time.time() > deadline:
                 handle.close()
                 raise Refused("locked", "another console holds the card book's lock for more than %d s" % LOCK_S)
-            time.sleep(0.02)
+            # Uneven, so that two that wait do not keep step; short, so that neither starves.
+            time.sleep(random.uniform(0.001, 0.008))
 
 
 def change(book, request):
