@@ -24,6 +24,12 @@ def _pictures(config: Config, directory: Path) -> int:
     return run(config, directory)
 
 
+def _pdf(report: str) -> bytes:
+    from console.ui.pdf import pdf_of
+
+    return pdf_of(report)
+
+
 def main() -> int:
     """Dispatch: the two child processes first, as they must start fast, then the command line."""
     arguments = sys.argv[1:]
@@ -41,7 +47,7 @@ def main() -> int:
         show_early()
     from console.cli.main import main as command_line
 
-    return command_line(arguments, _window, _pictures)
+    return command_line(arguments, _window, _pictures, _pdf)
 
 
 if __name__ == "__main__":

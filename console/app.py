@@ -134,11 +134,13 @@ class Console:
     Attributes:
         config: as given.
         fleet: as read.
+        printer: makes PDF of HTML, where the program has what it takes.
         live: the fleet's readings; present from `start` on.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.printer: Callable[[str], bytes] | None = None
         self.fleet = Fleet("", "", ())
         self._demo: DemoProcess | None = None
         self._collector: CollectorProcess | None = None

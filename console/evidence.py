@@ -12,7 +12,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,9 @@ from console.telemetry.live import LiveFleet
 
 if TYPE_CHECKING:
     from console.operate import Operations
+
+Printer = Callable[[str], bytes]
+"""HTML to PDF; only the window's room can."""
 
 METRICS = (
     "utilization_gpu", "memory_used", "power_draw", "temperature_gpu", "temperature_memory", "clock_sm",
@@ -105,13 +108,14 @@ def _reading(live: LiveFleet, uuid: str, metric: str) -> dict[str, Any]:
 
 def write(
     seen: Seen, parts: Mapping[str, Mapping[str, Any]], trouble: str, folder: Path, journal: Journal, path: Path,
-    since: float,
+    since: float, printer: Printer | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the zip; returns its manifest. Blocks on the disk.
 
     Args:
         parts: what the node said; trouble: why it could say nothing, "" otherwise.
         folder: where history was recorded; since: unix second from which on telemetry is taken.
+        printer: makes the report's PDF; without it there is the HTML alone.
 
     Raises:
         OSError: it cannot be written.
@@ -135,6 +139,8 @@ def write(
     made = time.time()
     files["report.html"] = report(seen, parts, trouble, made)
     told = {name: redacted(text).encode("utf-8", "replace") for name, text in files.items()}
+    if printer is not None:
+        told["report.pdf"] = printer(redacted(files["report.html"]))
     manifest = {
         "cardkeeper": __version__, "made": datetime.fromtimestamp(made, tz=UTC).isoformat(), "node": seen.node,
         "card": seen.card or None, "since": datetime.fromtimestamp(since, tz=UTC).isoformat(),
@@ -150,13 +156,19 @@ def write(
 
 
 def keep(
-    operations: Operations, target: str, since: float, path: Path | None = None, checkup: Checkup | None = None
+    operations: Operations,
+    target: str,
+    since: float,
+    path: Path | None = None,
+    checkup: Checkup | None = None,
+    printer: Printer | None = None,
 ) -> tuple[Path, dict[str, Any], str]:
     """Ask the node, and write the zip: (path, manifest, why the node said nothing).
 
     Args:
         path: None: a name of its own in the folder `evidence` beside the journal.
         checkup: what examined the fleet; None: the operations' own rows.
+        printer: makes the report's PDF.
 
     Raises:
         KeyError: there is no such target.
@@ -168,7 +180,7 @@ def keep(
         folder = operations.folder / "evidence"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / file_name(seen, time.time())
-    manifest = write(seen, parts, trouble, operations.folder, operations.journal, path, since)
+    manifest = write(seen, parts, trouble, operations.folder, operations.journal, path, since, printer)
     operations.journal.note(
         {"by": operations.by, "what": "evidence kept", "node": seen.node, "card": seen.card, "file": str(path)}
     )

@@ -283,7 +283,7 @@ def evidence(console: Console, target: str, *, output: str, since: str = "-2h") 
     made = examine(console)
     operations = open_operations(console, [target])
     try:
-        path, manifest, trouble = kept.keep(operations, target, begin, path, made)
+        path, manifest, trouble = kept.keep(operations, target, begin, path, made, console.printer)
         return {"file": str(path), "unreachable": trouble or None, **manifest}
     except KeyError:
         raise ConsoleError(f"{target!r} is neither a node nor a card of this fleet; see: cardkeeper nodes") from None

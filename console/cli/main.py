@@ -97,8 +97,13 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> Non
         )
 
 
-def main(arguments: list[str], window: Callable[[Config], int], pictures: Callable[[Config, Path], int]) -> int:
-    """Run a command line; `window` and `pictures` open what knows Qt."""
+def main(
+    arguments: list[str],
+    window: Callable[[Config], int],
+    pictures: Callable[[Config, Path], int],
+    printer: Callable[[str], bytes] | None = None,
+) -> int:
+    """Run a command line; `window`, `pictures` and `printer` open what knows Qt."""
     logs.configure()
     options = build_parser().parse_args(_joined(arguments))
     given = {k: getattr(options, k) for k in ("fleet", "data") if hasattr(options, k)}
@@ -118,7 +123,7 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
             return window(replace(config, record=True, link=options.link))
         if options.verb == "shots":
             return pictures(config, options.directory)
-        return _run(options.command, config, options, as_json)
+        return _run(options.command, config, options, as_json, printer)
     except FleetError as exc:
         for fault in exc.faults:
             output.complain(str(fault))
@@ -126,7 +131,7 @@ def main(arguments: list[str], window: Callable[[Config], int], pictures: Callab
     except LinkProblem as exc:
         found = exc.problem
         if options.verb == "fleet" and _accepts_key(found, options, as_json):
-            return main([*arguments, "--fingerprint", found.facts["fingerprint"]], window, pictures)
+            return main([*arguments, "--fingerprint", found.facts["fingerprint"]], window, pictures, printer)
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
@@ -168,11 +173,14 @@ def _confirms(command: Command, result: dict[str, Any], as_json: bool) -> bool:
     return output.ask(f"Type {result['confirm']} to {command.id.replace('.', ' ')}: ") == str(result["confirm"]).lower()
 
 
-def _run(command: Command, config: Config, options: argparse.Namespace, as_json: bool) -> int:
+def _run(
+    command: Command, config: Config, options: argparse.Namespace, as_json: bool, printer: Callable[[str], bytes] | None
+) -> int:
     assert command.run is not None
     values = {p.name: getattr(options, p.name) for p in command.parameters}
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     console = Console(replace(config, record=command.id == "collect"))
+    console.printer = printer
     try:
         if command.connects:
             console.start()

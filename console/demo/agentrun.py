@@ -127,7 +127,7 @@ class AgentRun:
 
     def _evidence(self) -> dict[str, Any]:
         """What a simulated node can tell of itself; nothing of the workstation that plays it."""
-        lines = [f"[{x.at:12.6f}] {x.text}" for x in self._node.xids(0.0)]
+        lines = [f"[{x.at:12.6f}] NVRM: Xid (card {x.card}): {x.code}, {x.text}" for x in self._node.xids(0.0)]
         texts = {
             "nvidia-smi-q": f"simulated node {self._node.plan.name}: there is no nvidia-smi",
             "kernel-log": "\n".join(lines) or "no line of the driver since boot",

@@ -28,6 +28,7 @@ from console.operations.states import Book, Refusal
 from console.operations.steps import Progress
 from console.rows import Rows
 from console.telemetry.live import LiveFleet
+from console.ui.pdf import pdf_of
 
 _log = logging.getLogger(__name__)
 
@@ -252,7 +253,7 @@ class Desk(QObject):
         """Write the evidence of a card or node; `done` hears where it is."""
 
         def work(operations: Operations) -> str:
-            path, _, trouble = keep(operations, target, time.time() - KEPT_S)
+            path, _, trouble = keep(operations, target, time.time() - KEPT_S, printer=pdf_of)
             return f"{path}" + (f" ({trouble})" if trouble else "")
 
         self._do(work, done, failed)

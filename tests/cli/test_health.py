@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -92,6 +93,9 @@ def test_evidence_is_whole_and_its_hashes_hold(cardkeeper, findings, tmp_path):
             manifest["files"]
         )
         report = packed.read("report.html").decode()
+        pdf = packed.read("report.pdf")
+    assert pdf.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type /Page[^s]", pdf)) == 1
     assert sick["card"] in report
     assert sick["do"] in report
     assert "exists" in cardkeeper("evidence", sick["card"], "-o", str(path), code=1)
