@@ -282,6 +282,13 @@ registry.window(
             "",
             "Ask the node, and write a zip for the vendor.",
         ),
+        (
+            "incident.copy",
+            "Copy the incident",
+            "Shift+C",
+            "",
+            "The verdict as Markdown with a link, for a ticket or a chat.",
+        ),
         ("go.operations", "Show operations", "F6", "", "What was done to nodes, step by step; go on, undo, take over."),
         (
             "go.assignments",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from console.fleet.model import NodeEvent
 from console.health.examiner import Examiner
@@ -76,6 +77,27 @@ def verdict(examiner: Examiner, facts: Facts, node: str, card: str, events: Sequ
         _wide(examiner.findings, facts, lead), hurt, changed, "" if rival is None else f"{rival.signal}: {rival.do}",
         WILL_NOT_FIX.get(lead.action, ""), (lead.do, *rule.acts[1:]),
     )  # fmt: skip
+
+
+def markdown(found: Verdict, now: float) -> str:
+    """A verdict as a card for a ticket or a chat."""
+    where = f"{found.node} / `{found.card}`" if found.card else found.node
+    lines = [f"**{found.summary}** on {where}, {_utc(now)}"]
+    if found.do:
+        lines += ["", f"Action: {found.do} (`{found.action}`, confidence {found.confidence}). Source: {found.source}"]
+    for title, texts in (
+        ("Evidence", found.evidence), ("How wide", found.wide), ("Who is hurt", found.hurt),
+        ("What changed", tuple(f"{_utc(at)} {text}" for at, text in found.changed)),
+    ):  # fmt: skip
+        if texts:
+            lines += ["", f"{title}:", *(f"- {text}" for text in texts)]
+    if found.will_not_fix:
+        lines += ["", f"Mind: {found.will_not_fix}"]
+    return "\n".join(lines) + "\n"
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _is_of(cause: Cause, node: str, card: str) -> bool:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
 from console.commands import registry
 from console.fleet.show import duration, plain
 from console.health.alarms import Alarm, AlarmError
+from console.health.verdict import markdown, verdict
 from console.history.when import parse_moment
 from console.registry import Command, Face
 from console.ui import keys, links
@@ -50,6 +51,7 @@ class Actions:
             "alarm.shelve": self._shelve,
             "alarm.mute": self._mute,
             "evidence.save": self._keep_evidence,
+            "incident.copy": self._copy_incident,
             "go.operations": lambda: window.go("operations"),
             "go.assignments": lambda: window.go("assignments"),
             "go.settings": lambda: window.go("settings"),
@@ -113,6 +115,8 @@ class Actions:
             return tr("this is a recording; it has no present")
         if command.id in ("alarm.note", "alarm.shelve") and self._alarm() is None:
             return tr("no alarm is selected")
+        if command.id == "incident.copy" and not self.acts.words():
+            return tr("nothing is selected")
         if command.id == "evidence.save":
             if not self._context.desk.can_act:
                 return tr("this is a recording; it has no present")
@@ -156,6 +160,15 @@ class Actions:
             self._context.desk.keep_evidence(
                 target, lambda where: said(tr("Evidence is kept") + f": {where}"), self._context.desk.failed.emit
             )
+
+    def _copy_incident(self) -> None:
+        live, checkup = self._context.live, self._context.rows.shown_checkup
+        for target in self.acts.words()[:1]:
+            row = live.entity(target)
+            node, card = (target, "") if row is None else (row.entity.node, target)
+            if checkup.facts is not None:
+                found = verdict(checkup.examiner, checkup.facts, node, card, list(live.events))
+                self._copy(markdown(found, checkup.facts.now) + f"\n{self.link()}\n")
 
     def _mute(self) -> None:
         self._context.watch.mute()

@@ -9,8 +9,15 @@ from PySide6.QtCore import QBuffer, QIODevice, QMarginsF
 from PySide6.QtGui import QGuiApplication, QPageLayout, QPageSize, QPdfWriter, QTextDocument
 
 
+class _Paper(QTextDocument):
+    """Loads nothing: what a node said must not make this workstation open a file or an address."""
+
+    def loadResource(self, _kind: int, _name: object) -> object:
+        return b""
+
+
 def pdf_of(report: str) -> bytes:
-    """The pages of an HTML report on A4. Nothing is loaded from anywhere: the report has no images and no links."""
+    """The pages of an HTML report on A4."""
     application = QGuiApplication.instance()
     if application is None:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -22,7 +29,7 @@ def pdf_of(report: str) -> bytes:
     writer.setPageLayout(QPageLayout(page, QPageLayout.Orientation.Portrait, margins))
     writer.setResolution(96)
     writer.setCreator("Cardkeeper")
-    document = QTextDocument()
+    document = _Paper()
     document.setHtml(report)
     document.setPageSize(writer.pageLayout().paintRectPixels(writer.resolution()).size().toSizeF())
     document.print_(writer)

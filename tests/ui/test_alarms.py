@@ -1,5 +1,7 @@
 """Alarms in the window: seen, understood, noted, put aside; and the verdict on the pages of card and node."""
 
+import time
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMainWindow
@@ -8,6 +10,7 @@ from console.app import Config
 from console.health.store import AlarmStore
 from console.ui.dialogs.shelve import ShelveDialog
 from console.ui.theme import DARK, Theme
+from tests.health.test_alarms import cause
 from tests.ui.conftest import TestConsole
 from tests.ui.test_acts import during
 
@@ -177,3 +180,29 @@ def test_a_recording_and_a_test_console_raise_none(window):
     tick(window)
     assert window.context.rows.checkup.examiner.causes
     assert window.context.watch.alarms.standing == {}
+
+
+def test_five_hundred_at_once_are_few_rows_and_hold_up_nobody(make):
+    window = make()
+    many = [cause(f"GPU-{i}", 2, "hw-thermal", f"gpu{i // 8:03d}", since=float(i)) for i in range(499)]
+    many.append(cause("GPU-x", 1, "card-lost", "gpu900", since=1000.0))
+    window.context.watch.alarms.update(many, (), time.time())
+    page = window.page("alarms")
+    begun = time.perf_counter()
+    window.go("alarms")
+    page.refresh()
+    assert time.perf_counter() - begun < 1.0
+    assert 1 < len(rows(page)) < 20
+    assert rows(page)[0][4].startswith("Signal card-lost"), "what came first of the worst is on top"
+    assert "flood" in page._head.text()
+
+
+def test_an_incident_is_copied_for_the_ticket(make, qtbot):
+    window = make()
+    sicken(window, recovery_action=2)
+    window.go("card", "GPU-gpu02-5")
+    qtbot.keyClick(window.frame, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    text = QApplication.clipboard().text()
+    assert text.startswith("**The driver asks for a recovery** on gpu02 / `GPU-gpu02-5`")
+    assert "Action: Reboot the node" in text
+    assert "console://" in text
