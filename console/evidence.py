@@ -69,8 +69,7 @@ def see(live: LiveFleet, checkup: Checkup, target: str) -> Seen:
     node, card = (target, "") if row is None else (row.entity.node, target)
     entry = live.node(node)
     cards = [e.entity for e in live.entities_of(node) if not card or card in (e.entity.uuid, e.entity.parent)]
-    if checkup.facts is None:
-        checkup.look(live)
+    checkup.look(live)
     assert checkup.facts is not None
     found = verdict(checkup.examiner, checkup.facts, node, card, list(live.events))
     events = [e for e in live.events if e.node == node and (not card or e.uuid in ("", card))]

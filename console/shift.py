@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 from console.app import Console, ConsoleError
 from console.health.alarms import Alarms, told
-from console.health.lemons import SPAN_S, Fault, Mend, lemons
+from console.health.lemons import SPAN_S, Fault, Mend, lemons, mtbf
 from console.health.store import AlarmStore, AlarmStoreError
 from console.history.errors import HistoryError
 from console.history.when import parse_moment
@@ -51,6 +52,22 @@ def _journal(console: Console) -> Journal:
         raise ConsoleError(str(exc)) from exc
 
 
+def _faults(happened: list[dict[str, Any]], slots: dict[str, str]) -> list[Fault]:
+    return [
+        Fault(h["at"], h["node"], h["card"] or h["node"], slots.get(h["card"], ""), h["signal"])
+        for h in happened
+        if h["what"] in RAISED and h["severity"] <= 2
+    ]
+
+
+def _mtbf(console: Console, happened: list[dict[str, Any]], now: float) -> dict[str, float | None]:
+    """Mean seconds between faults of a card by model, since alarms are written down; None without a fault."""
+    slots, models, _ = _known(console)
+    begun = happened[0]["at"] if happened else now
+    found = mtbf(_faults(happened, slots), models, Counter(models.values()), begun, now)
+    return {model: None if seconds == float("inf") else seconds for model, seconds in found.items()}
+
+
 def _mends(journal: Journal) -> list[Mend]:
     return [
         Mend(o.made_at, node if target == "node" else target, node, o.verb)
@@ -68,12 +85,7 @@ def lemons_list(console: Console) -> list[dict[str, Any]]:
     store, journal = _store(console), _journal(console)
     now = time.time()
     try:
-        faults = [
-            Fault(h["at"], h["node"], h["card"] or h["node"], slots.get(h["card"], ""), h["signal"])
-            for h in store.happened(now - SPAN_S)
-            if h["what"] in RAISED and h["severity"] <= 2
-        ]
-        found = lemons(faults, _mends(journal), counts, now)
+        found = lemons(_faults(store.happened(now - SPAN_S), slots), _mends(journal), counts, now)
     except AlarmStoreError as exc:
         raise ConsoleError(str(exc)) from exc
     finally:
@@ -100,7 +112,8 @@ def handover(console: Console, *, since: str = "-12h") -> dict[str, Any]:
     store, journal = _store(console), _journal(console)
     try:
         alarms = Alarms(store.standing())
-        happened = store.happened(begin)
+        whole = store.happened(0.0)
+        happened = [h for h in whole if h["at"] >= begin]
         done = journal.operations()
     except (AlarmStoreError, JournalError) as exc:
         raise ConsoleError(str(exc)) from exc
@@ -113,6 +126,7 @@ def handover(console: Console, *, since: str = "-12h") -> dict[str, Any]:
     return {
         "since": begin, "until": time.time(), "alarms": [told(a) for a in alarms.shown()],
         "put_aside": [told(a) for a in alarms.set_aside()], "happened": counts,
+        "mtbf_s": _mtbf(console, whole, time.time()),
         "by_people": [h for h in happened if h["by"]],
         "open_operations": [
             {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
@@ -148,4 +162,9 @@ def handover_text(found: dict[str, Any]) -> str:
     lines += ["", "## Not finished"] + ([operation(o) for o in found["open_operations"]] or ["Nothing."])
     lines += ["", "## Done in this shift"] + ([operation(o) for o in found["operations"]] or ["Nothing."])
     counts = ", ".join(f"{n} {what}" for what, n in sorted(found["happened"].items())) or "nothing"
-    return "\n".join([*lines, "", f"Alarms in this shift: {counts}.", ""])
+    lines += ["", f"Alarms in this shift: {counts}."]
+    known = {model: seconds for model, seconds in found["mtbf_s"].items() if seconds is not None}
+    lines += [
+        f"Mean time between faults of one {model}: {seconds / 86_400.0:.1f} days." for model, seconds in known.items()
+    ]
+    return "\n".join([*lines, ""])

@@ -134,7 +134,9 @@ class Alarms:
         changes: list[Change] = []
         seen = {c.key: c for c in causes}
         for key, cause in seen.items():
-            changes += self._holds(key, cause, cause.lead.card in out or cause.lead.node in out, now)
+            # What is a rack's is out of service only where all of it is.
+            is_out = all(f.card in out or f.node in out for f in (cause.lead, *cause.others))
+            changes += self._holds(key, cause, is_out, now)
         for key, alarm in list(self.standing.items()):
             if alarm.shelved_until and now >= alarm.shelved_until:
                 alarm = replace(alarm, shelved_until=0.0, shelved_by="", shelved_why="")

@@ -81,6 +81,15 @@ def test_a_shelf_has_a_reason_and_an_end_and_returns_by_itself():
         alarms.find("zzzzzz")
 
 
+def test_what_comes_and_goes_chatters_and_wants_tuning():
+    alarms = Alarms()
+    for second in range(0, 30, 10):
+        alarms.update([cause(since=0.0)], (), 1.0 + second)
+        assert alarms.is_chattering(alarms.shown()[0], 1.0 + second) == (second == 20)
+        alarms.update([], (), 6.0 + second)
+    assert not alarms.is_chattering(alarms.shown()[0], 1000.0)
+
+
 def test_what_is_out_of_service_on_purpose_is_suppressed():
     alarms = Alarms()
     alarms.update([cause()], {"GPU-0"}, 1.0)
@@ -88,6 +97,17 @@ def test_what_is_out_of_service_on_purpose_is_suppressed():
     assert alarms.set_aside()[0].state == "suppressed"
     assert whats(alarms.update([cause()], (), 2.0)) == ["unsuppressed"]
     assert len(alarms.shown()) == 1
+
+
+def test_a_racks_trouble_is_not_hidden_by_its_first_node_alone():
+    ward = Ward(nodes=16)
+    for node in (1, 2, 5):
+        ward.set("clocks_event_reasons", 0x80, *range(node * 8, node * 8 + 8))
+    ward.look(6)
+    for out, shown in (({"gpu001"}, 1), ({"gpu001", "gpu002", "gpu005"}, 0)):
+        alarms = Alarms()
+        alarms.update(ward.examiner.causes, out, ward.now)
+        assert len(alarms.shown()) == shown
 
 
 KEYS = ("a", "b", "c")

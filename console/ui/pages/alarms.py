@@ -144,7 +144,7 @@ class AlarmsPage(QWidget):
         more = f" (+{first.others})" if first.others else ""
         return [
             self._severity(first), self._since(first, now), lead.node or tr("the fleet"), card, lead.signal + more, lead.do,
-            _state(first), first.id,
+            _state(first) + (f"; {tr('chatters')}" if self._watch.alarms.is_chattering(first, now) else ""), first.id,
         ]  # fmt: skip
 
     def _severity(self, alarm: Alarm) -> str:
