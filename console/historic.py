@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from console.history.points import Points
     from console.history.reader import Reader, Seen
 
+BUCKET_S = {"minutes": 60.0, "hours": 3600.0}
 RESOLUTIONS = ("auto", "seconds", "minutes", "hours")
 
 
@@ -47,8 +48,9 @@ def _resolution(reader: Reader, asked: str, since_s: float) -> str:
     if asked != "auto":
         return asked
     oldest = reader.oldest()
-    for name in ("seconds", "minutes"):
-        if oldest[name] is not None and (oldest[name] <= since_s or oldest[name] <= oldest["hours"] + 60.0):
+    for name, coarser in (("seconds", ("minutes", "hours")), ("minutes", ("hours",))):
+        # The first bucket of a coarser tier begins before what is in it.
+        if oldest[name] <= since_s or all(oldest[name] < oldest[c] + BUCKET_S[c] for c in coarser):
             return name
     return "hours"
 

@@ -214,3 +214,22 @@ def test_collect_records_and_a_second_one_is_refused(demo, tmp_path):  # noqa: F
                "--data", str(tmp_path), "--since", "-10m", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert all(len(s["points"]) >= 5 for s in json.loads(done.stdout)["series"])
+
+
+@pytest.mark.parametrize(
+    ("oldest", "since", "name"),
+    [
+        ({"seconds": 4320.0, "minutes": 4320.0, "hours": 3600.0}, 0.0, "seconds"),
+        ({"seconds": 4350.0, "minutes": 4320.0, "hours": 3600.0}, 0.0, "seconds"),
+        ({"seconds": 9000.0, "minutes": 4320.0, "hours": 3600.0}, 0.0, "minutes"),
+        ({"seconds": 9000.0, "minutes": 4320.0, "hours": 3600.0}, 9500.0, "seconds"),
+        ({"seconds": 90000.0, "minutes": 80000.0, "hours": 3600.0}, 0.0, "hours"),
+        ({"seconds": 4320.0, "minutes": float("inf"), "hours": float("inf")}, 0.0, "seconds"),
+    ],
+)
+def test_the_finest_that_reaches_back_as_far_is_taken_whatever_the_hour(oldest, since, name):
+    from types import SimpleNamespace
+
+    from console.historic import _resolution
+
+    assert _resolution(SimpleNamespace(oldest=lambda: oldest), "auto", since) == name
