@@ -271,7 +271,8 @@ def xid(rule: Rule, facts: Facts, _state: State, triage: Triage) -> Iterator[Hit
         if one.kind == "xid" and is_new and row is not None and one.code is not None:
             seen.setdefault((row, one.code), []).append(one)
     for (row, code), events in seen.items():
-        found = triage.xid(code)
+        # Of one code some lines are fatal and others nothing: the worst of them speaks.
+        found = min((triage.told(code, e.text) for e in events), key=lambda x: x.severity)
         text = (f"{len(events)} times; " if len(events) > 1 else "") + (events[-1].text[:200] or "told by the driver")
         yield Hit(
             row, text, events[0].wall_s, found.severity, found.action or "HUMAN",

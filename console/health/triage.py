@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,12 @@ KINDS = {
 }  # fmt: skip
 """Each kind of rule with the parameters it cannot do without."""
 
+DO = {
+    "RESET_GPU": "Drain the card, keep the evidence, reset it; compare both ends of the link",
+    "IGNORE": "Nothing now; watch whether it comes again",
+    "XID_154_EVAL": "Do what the driver's own recovery action says",
+}
+_SUB = re.compile(r"\b\d{3}, ([A-Z][A-Z0-9_/]+) (?:Non)?[Ff]atal\b[^(]*\((0x[0-9a-fA-F]+) (0x[0-9a-fA-F]+)")
 UNKNOWN_XID = "not in the catalogue"
 _WORDS = ("signal", "action", "do", "confidence", "source", "meaning", "cause")
 _FIELDS = ("id", "scope", "family", "kind", "severity", "acts", "differs", *_WORDS)
@@ -75,13 +82,53 @@ class Xid:
 
 
 @dataclass(frozen=True, slots=True)
+class Decode:
+    """What a unit's error status asks for, of the XIDs that hold many errors. `reason` (): any."""
+
+    xid: int
+    unit: str
+    status: tuple[int, ...]
+    action: str
+    next: str
+    reason: tuple[int, ...] = ()
+    differs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Triage:
-    """Rules by id, in the table's order, and XIDs by code."""
+    """Rules by id, in the table's order, XIDs by code, and the decode table of those that hold many errors."""
 
     rules: tuple[Rule, ...]
     xids: Mapping[int, Xid]
     xid_source: str
     version: str
+    decodes: tuple[Decode, ...] = ()
+
+    def told(self, code: int, text: str) -> Xid:
+        """What is known of one line: of its unit and status where the catalogue decodes them.
+
+        The line is "…: 145, RLW_REMAP Nonfatal XC0 i0 Link 00 (0x00000004 0x00000040 …)": the unit, then the driver's info
+        word and the error status.
+        """
+        whole = self.xid(code)
+        if not any(d.xid == code for d in self.decodes):
+            return whole
+        found = _SUB.search(text)
+        if found is None:
+            return whole
+        unit, info, status = found[1], int(found[2], 16), int(found[3], 16)
+        fits = [d for d in self.decodes if d.xid == code and d.unit == unit and status in d.status]
+        fits = [d for d in fits if not d.reason or (info >> 20) & 0x3F in d.reason]
+        title = f"{whole.title}, {unit} {status:#x}"
+        if not fits:
+            return replace(
+                whole, title=title, do="Its status is not in the catalogue: keep the evidence and ask a person"
+            )
+        one = fits[0]
+        return replace(
+            whole, title=title, action=one.action, next=one.next, severity=3 if one.action == "IGNORE" else 2,
+            do=DO[one.action], differs=one.differs,
+        )  # fmt: skip
 
     def xid(self, code: int) -> Xid:
         """What is known of a code; one that is not listed goes to a person."""
@@ -119,7 +166,13 @@ def read(resources: Path, site: Path | None = None) -> Triage:
     for row in catalogue["xid"]:
         found = Xid(**row)
         xids[found.code] = found
-    return Triage(rules, xids, str(catalogue["source"]), str(table.get("version", "")))
+    decodes = tuple(_decode(row) for row in _load(resources / "nvlink5.toml")["decode"])
+    return Triage(rules, xids, str(catalogue["source"]), str(table.get("version", "")), decodes)
+
+
+def _decode(row: dict[str, Any]) -> Decode:
+    reason, differs = tuple(row.get("reason", ())), str(row.get("differs", ""))
+    return Decode(row["xid"], row["unit"], tuple(row["status"]), row["action"], row["next"], reason, differs)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -197,3 +197,47 @@ def test_a_busy_and_healthy_fleet_makes_no_noise():
         ward.now += 5.0
         ward.look()
         assert ward.examiner.findings == ()
+
+
+LINE = "NVRM: Xid (PCI:0000:04:00): {}, {} {} XC0 i0 Link 00 ({} {} 0x00000000 0x00000000)"
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "word", "info", "status", "action", "severity"),
+    [
+        (144, "SAW_MVB", "Nonfatal", "0x00000001", "0x00000001", "IGNORE", 3),
+        (144, "SAW_MVB", "Fatal", "0x00000001", "0x00000002", "RESET_GPU", 2),
+        (145, "RLW_REMAP", "Nonfatal", "0x00000004", "0x00000001", "XID_154_EVAL", 2),
+        (145, "RLW_REMAP", "Fatal", "0x00000004", "0x00000040", "RESET_GPU", 2),
+        (145, "RLW_SRC_TRACK", "Nonfatal", "0x00000007", "0x00000002", "IGNORE", 3),
+        (146, "TLW_RX/TLW_RX_PIPE0", "Fatal", "0x0000000a", "0x00000004", "RESET_GPU", 2),
+        (147, "TREX", "Nonfatal", "0x0000000e", "0x00000001", "IGNORE", 3),
+        (148, "NVLPW_CTRL/NVLPW", "Nonfatal", "0x0000000f", "0x80000000", "IGNORE", 3),
+        (149, "NETIR_LINK_EVT/NETIR_LINK_DOWN", "Fatal", "0x00000011", "0x00000000", "RESET_GPU", 2),
+        (149, "NETIR_LINK_EVT/NETIR_LINK_DOWN", "Fatal", "0x02500011", "0x00000000", "RESET_GPU", 2),
+        (149, "NETIR_LINK_EVT/NETIR_LINK_DOWN", "Fatal", "0x02600011", "0x00000000", "IGNORE", 3),
+        (149, "NETIR_MFDE_EVENT", "Nonfatal", "0x00000014", "0x00000003", "IGNORE", 3),
+        (150, "MSE_WATCHDOG", "Fatal", "0x00000000", "0x00000000", "RESET_GPU", 2),
+    ],
+)
+def test_a_link_error_is_decoded_to_its_unit_and_status(code, unit, word, info, status, action, severity):
+    found = TRIAGE.told(code, LINE.format(code, unit, word, info, status))
+    assert (found.action, found.severity) == (action, severity)
+    assert unit in found.title
+
+
+def test_a_status_that_is_not_listed_goes_to_a_person_and_the_worst_line_speaks():
+    assert "ask a person" in TRIAGE.told(145, LINE.format(145, "RLW_REMAP", "Fatal", "0x4", "0x400000")).do
+    assert TRIAGE.told(145, "NVRM: Xid (PCI:0000:04:00): 145, something else") == TRIAGE.xid(145)
+    assert TRIAGE.told(79, LINE.format(79, "SAW_MVB", "Fatal", "0x1", "0x2")) == TRIAGE.xid(79)
+    ward = Ward()
+    ward.happens("xid", 144, text=LINE.format(144, "SAW_MVB", "Fatal", "0x1", "0x2"))
+    ward.happens("xid", 144, text=LINE.format(144, "SAW_MVB", "Nonfatal", "0x1", "0x4"))
+    (found,) = ward.look()
+    assert (found.action, found.severity) == ("RESET_GPU", 2)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(range(144, 151)), st.text(max_size=80))
+def test_any_line_is_read_without_an_error(code, text):
+    assert TRIAGE.told(code, f"NVRM: Xid (PCI:0000:04:00): {code}, {text}").code == code
