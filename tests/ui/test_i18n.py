@@ -1,6 +1,7 @@
 """Languages: catalogues, number forms, the longer language, and a window from right to left."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_tr_is_given_whole_texts():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
                 kinds = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript)
                 assert isinstance(node.args[0], kinds), f"{path.name}:{node.lineno} builds the text given to tr()"
+
+
+def test_placeholders_are_names_alone():
+    """A translator keeps {name}; how a number is written is not his business, and would be translated too."""
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
+                text = getattr(node.args[0], "value", "")
+                if isinstance(text, str):
+                    for place in re.findall(r"\{([^}]*)\}", text):
+                        assert place.isidentifier(), f"{path.name}:{node.lineno}: {{{place}}}"
 
 
 def test_words_on_widgets_go_through_tr():

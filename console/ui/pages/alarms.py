@@ -115,11 +115,8 @@ class AlarmsPage(QWidget):
             self.table.selectRow(0)
         self._show_guidance()
         q = alarms.quality(now)
-        self._quality.setText(
-            tr(
-                "Raised in ten minutes: {rate:.1f}. In flood: {flood:.1%} of the time. Standing for a day: {stale}."
-            ).format(rate=q.per_10_min, flood=q.flood_share, stale=q.stale)
-        )
+        text = tr("Raised in ten minutes: {rate}. In flood: {flood} of the time. Standing for a day: {stale}.")
+        self._quality.setText(text.format(rate=f"{q.per_10_min:.1f}", flood=f"{q.flood_share:.1%}", stale=q.stale))
 
     def _heading(self, count: int, is_flood: bool) -> str:
         if self._watch.problem:
