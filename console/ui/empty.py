@@ -53,6 +53,7 @@ class Empty(QWidget):
         self._line.setVisible(bool(line))
         while (item := self._buttons.takeAt(0)) is not None:
             item.widget().hide()
+            item.widget().hide()
             item.widget().deleteLater()
         for name, act in actions:
             button = QPushButton(name)

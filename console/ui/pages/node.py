@@ -310,6 +310,8 @@ class NodePage(QWidget):
             self._tiles_of = (self.name, live.version, columns)
             for tile in self._tiles:
                 self._cards.removeWidget(tile)
+                # Until it is deleted it would be painted where the layout no longer holds it.
+                tile.hide()
                 tile.deleteLater()
             self._tiles = []
             for place, row in enumerate(live.entities_of(self.name)):
