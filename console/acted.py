@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
-import socket
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from console.acting import open_operations, told_operation
-from console.app import Console, ConsoleError
-from console.history.when import parse_moment
+from console.app import Console, ConsoleError, person
+from console.historic import moment
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.journal import OPEN, Journal, JournalError, Operation, OpState
 from console.operations.recovery import reconcile
@@ -27,7 +24,12 @@ Defaults!/usr/local/sbin/cardkeeper-node !requiretty, env_reset
 """
 
 
-def _journal(console: Console) -> Journal:
+def open_journal(console: Console) -> Journal:
+    """The journal of this workstation.
+
+    Raises:
+        ConsoleError: it cannot be had.
+    """
     try:
         return Journal(console.config.history_folder)
     except JournalError as exc:
@@ -36,7 +38,7 @@ def _journal(console: Console) -> Journal:
 
 def _nodes(console: Console, operation: str) -> list[str]:
     """The nodes of an operation."""
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
         return list(_found(journal, operation).targets)
     finally:
@@ -57,7 +59,7 @@ def operations_list(console: Console, *, open: bool = False) -> list[dict[str, A
     Args:
         open: only those that are not finished
     """
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
         return [told_operation(o, journal) for o in journal.operations(OPEN if open else ())]
     finally:
@@ -71,7 +73,7 @@ def operations_show(console: Console, operation: str) -> dict[str, Any]:
     Args:
         operation: its id, or how it begins
     """
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
         return told_operation(_found(journal, operation), journal)
     finally:
@@ -150,9 +152,9 @@ def operations_adopt(console: Console, operation: str, *, yes: bool = False) -> 
 @registry.command("operations.reset-breaker", "Reset the breaker", danger=Danger.LOCAL, reads=False)
 def reset_breaker(console: Console) -> dict[str, Any]:
     """Allow acts again after the breaker stopped them, once you have looked at what happens there."""
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
-        groups = journal.reset_breaker(f"{getpass.getuser()}@{socket.gethostname()}")
+        groups = journal.reset_breaker(person())
     finally:
         journal.close()
     return {"reset": groups}
@@ -167,11 +169,8 @@ def audit_show(console: Console, *, since: str | None = None) -> Iterator[dict[s
     """
     at = 0.0
     if since is not None:
-        try:
-            at = parse_moment(since, datetime.now().astimezone()).timestamp()
-        except ValueError as exc:
-            raise ConsoleError(f"--since: {exc}") from exc
-    journal = _journal(console)
+        at = moment(since, "since")
+    journal = open_journal(console)
     try:
         for row in journal.audit_rows():
             if row.body["at"] >= at:
@@ -189,7 +188,7 @@ def audit_verify(console: Console, *, against: str | None = None) -> dict[str, A
     Args:
         against: a hash that must occur in the log
     """
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
         verdict = journal.verify({"the hash given": against} if against else None)
     finally:
@@ -207,7 +206,7 @@ def audit_export(console: Console, file: str) -> dict[str, Any]:
         file: the file to write; it must not exist
     """
     path = Path(file)
-    journal = _journal(console)
+    journal = open_journal(console)
     try:
         rows = journal.audit_rows()
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from console.app import Console, ConsoleError
 from console.fleet.metrics import Tier
 from console.fleet.state import LinkState
-from console.history.when import parse_moment
+from console.history.when import parse_end, parse_span
 from console.operate import Operations
 from console.operations.door import Declined, NotSent, Unsure
 from console.operations.journal import Journal, JournalError, Operation, OpState
@@ -21,8 +20,6 @@ from console.telemetry.live import LiveFleet
 
 ON_DEADLINE = ("wait", "ask", "force")
 READY_S, PATIENCE_S, LATE_S = 20.0, 3.0, 8.0
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def seconds_of(text: str, name: str) -> float:
@@ -31,19 +28,17 @@ def seconds_of(text: str, name: str) -> float:
     Raises:
         ConsoleError: it is none.
     """
-    found = _DURATION.match(text.strip())
-    if found is None:
-        raise ConsoleError(f"--{name}: {text!r} is not a span of time; write 90s, 30m, 8h or 60d")
-    return float(found[1]) * _UNITS[found[2]]
+    try:
+        return parse_span(text)
+    except ValueError as exc:
+        raise ConsoleError(f"--{name}: {exc}") from exc
 
 
 def _until(text: str | None) -> float | None:
     if text is None:
         return None
-    if _DURATION.match(text.strip()):
-        return time.time() + seconds_of(text, "until")
     try:
-        at = parse_moment(text, datetime.now().astimezone()).timestamp()
+        at = parse_end(text, datetime.now().astimezone())
     except ValueError as exc:
         raise ConsoleError(f"--until: {exc}, or a span like 8h") from exc
     if at <= time.time():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DIRS = platformdirs.PlatformDirs("cardkeeper", appauthor=False)
 DEMO_READY_S = 60.0
+
+
+def person() -> str:
+    """Who acts here: login@workstation."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 class ConsoleError(RuntimeError):

@@ -15,6 +15,7 @@ from console.health.examiner import Examiner, clear
 from console.health.facts import Facts, NodeFact
 from console.health.findings import Finding
 from console.health.triage import Triage, read
+from console.health.verdict import Verdict, verdict
 from console.past import PastFleet
 from console.telemetry.live import LiveFleet
 from console.telemetry.readings import NodeRow
@@ -35,6 +36,7 @@ class Reader:
         self._models: list[str] = []
         self._row_nodes = np.zeros(0, dtype=np.intp)
         self._is_slice = np.zeros(0, dtype=bool)
+        self._row_of: dict[str, int] = {}
         self._jobs: dict[int, str] = {}
         self._working: set[str] = set()
         self._events: tuple[NodeEvent, ...] = ()
@@ -55,23 +57,23 @@ class Reader:
             live.now(), live.version, self._uuids, self._models, self._row_nodes, self._is_slice,
             [_node(n, mono, n.node.name in self._working) for n in live.nodes],
             lambda m: ((c := live.column(m)).values, c.states), lambda m: ((c := live.host_column(m)).values, c.states),
-            self._events, self._jobs,
+            self._events, self._jobs, self._row_of,
         )  # fmt: skip
 
     def _read_rows(self) -> None:
         entities = self._live.entities
         self._uuids = [e.entity.uuid for e in entities]
+        self._row_of = {uuid: row for row, uuid in enumerate(self._uuids)}
         self._models = [e.entity.name for e in entities]
         self._row_nodes = np.array([e.node_index for e in entities], dtype=np.intp)
         self._is_slice = np.array([e.entity.kind is EntityKind.SLICE for e in entities], dtype=bool)
 
     def _read_jobs(self) -> None:
-        at = {uuid: row for row, uuid in enumerate(self._uuids)}
         self._jobs, self._working = {}, set()
         for node in self._live.configured:
             for p in self._live.processes(node.name):
                 self._working.add(node.name)
-                row = at.get(p.uuid)
+                row = self._row_of.get(p.uuid)
                 if row is not None:
                     self._jobs[row] = p.slurm_job or p.pod or f"{p.user or '?'} {p.command[:60]}"
 
@@ -112,18 +114,39 @@ class Checkup:
         self.facts = self._reader.facts()
         return judged(self.facts, self.examiner.look(self.facts))
 
+    def verdict(self, live: LiveFleet | PastFleet, target: str) -> Verdict:
+        """The verdict on a card or node, as of the last look.
+
+        Raises:
+            KeyError: there is no such target.
+        """
+        node, card = node_and_card(live, target)
+        assert self.facts is not None
+        return verdict(self.examiner, self.facts, node, card, list(live.events))
+
+
+def node_and_card(live: LiveFleet | PastFleet, target: str) -> tuple[str, str]:
+    """(node, card) of a card's UUID or a node's name; card "" for a whole node.
+
+    Raises:
+        KeyError: there is no such target.
+    """
+    row = live.entity(target)
+    if row is None and live.node(target) is None:
+        raise KeyError(target)
+    return (target, "") if row is None else (row.entity.node, target)
+
 
 def judged(facts: Facts, findings: Collection[Finding]) -> Judged:
     """Conditions and reasons of card rows. Unknown is never well, and never hides what is known to be bad."""
     conditions = np.where(clear(facts), int(Condition.WELL), int(Condition.UNKNOWN)).astype(np.uint8)
     reasons: dict[int, list[tuple[int, str]]] = {}
-    row_of = {u: i for i, u in enumerate(facts.uuids)}
     for row in np.flatnonzero(conditions == Condition.UNKNOWN).tolist():
         reasons[row] = [(int(Condition.UNKNOWN), "no fresh readings")]
     for found in findings:
-        if found.card not in row_of:
+        if found.card not in facts.row_of:
             continue
-        row = row_of[found.card]
+        row = facts.row_of[found.card]
         condition = CONDITION[found.severity]
         conditions[row] = max(int(conditions[row]), int(condition))
         reasons.setdefault(row, []).append((int(condition), found.text))

@@ -266,8 +266,14 @@ registry.window(
         ("go.nodes", "Show the nodes", "F3", "", "The list of nodes and their connections."),
         ("go.events", "Show events", "F4", "", "XIDs, lost links and reboots, newest first."),
         ("go.alarms", "Show alarms", "F5", "", "What asks for a person, worst first, and what to do."),
-        ("alarm.note", "Take note of the alarm", "Q", "alarms", "Somebody takes care of it: it no longer asks anew."),
-        ("alarm.shelve", "Put the alarm aside", "Shift+Q", "alarms", "For some hours, with a reason; or take it back."),
+        (
+            "alarm.note",
+            "Take note of the alarm",
+            "Q",
+            "",
+            "Of what is selected or open: somebody takes care of it.",
+        ),
+        ("alarm.shelve", "Put the alarm aside", "Shift+Q", "", "For some hours, with a reason; or take it back."),
         (
             "alarm.mute",
             "Mute or sound alarms",

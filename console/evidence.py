@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import __version__
-from console.checkup import Checkup
-from console.health.verdict import Verdict, verdict
+from console.checkup import Checkup, node_and_card
+from console.fleet.show import utc
+from console.health.verdict import Verdict
 from console.history.errors import HistoryError
 from console.logs import redacted
 from console.operations.journal import Journal
@@ -63,15 +64,10 @@ def see(live: LiveFleet, checkup: Checkup, target: str) -> Seen:
     Raises:
         KeyError: there is no such target.
     """
-    row = live.entity(target)
-    if row is None and live.node(target) is None:
-        raise KeyError(target)
-    node, card = (target, "") if row is None else (row.entity.node, target)
+    node, card = node_and_card(live, target)
     entry = live.node(node)
     cards = [e.entity for e in live.entities_of(node) if not card or card in (e.entity.uuid, e.entity.parent)]
     checkup.look(live)
-    assert checkup.facts is not None
-    found = verdict(checkup.examiner, checkup.facts, node, card, list(live.events))
     events = [e for e in live.events if e.node == node and (not card or e.uuid in ("", card))]
     files = {
         "findings.json": _json([
@@ -97,7 +93,7 @@ def see(live: LiveFleet, checkup: Checkup, target: str) -> Seen:
             "node": {} if entry is None or entry.hello is None else dict(entry.hello.versions),
         }),
     }  # fmt: skip
-    return Seen(node, card, tuple(c.uuid for c in cards), files, found)
+    return Seen(node, card, tuple(c.uuid for c in cards), files, checkup.verdict(live, target))
 
 
 def _reading(live: LiveFleet, uuid: str, metric: str) -> dict[str, Any]:
@@ -213,7 +209,7 @@ def report(seen: Seen, parts: Mapping[str, Mapping[str, Any]], trouble: str, mad
     cards = json.loads(seen.files["cards.json"])
     e = html.escape
     lines = "".join(f"<li>{e(text)}</li>" for text in v.evidence) or "<li>Nothing is found by the rules.</li>"
-    changed = "".join(f"<li>{_utc(at)} {e(text)}</li>" for at, text in v.changed) or "<li>Nothing.</li>"
+    changed = "".join(f"<li>{utc(at)} {e(text)}</li>" for at, text in v.changed) or "<li>Nothing.</li>"
     rows = "".join(
         f"<tr><td>{e(str(c['index']))}</td><td>{e(c['name'])}</td><td>{e(c['uuid'])}</td></tr>" for c in cards
     )
@@ -225,7 +221,7 @@ def report(seen: Seen, parts: Mapping[str, Mapping[str, Any]], trouble: str, mad
 <style>body{{font:13px sans-serif;max-width:52em;margin:2em auto;color:#111}}h1{{font-size:20px}}h2{{font-size:14px;
 margin:1.2em 0 .3em}}td{{padding:2px 12px 2px 0}}pre{{white-space:pre-wrap;font-size:11px}}</style></head><body>
 <h1>{e(v.summary)}</h1>
-<p>{e(seen.node)}{" / " + e(seen.card) if seen.card else ""}. Made {_utc(made)} by Cardkeeper {e(__version__)}.</p>
+<p>{e(seen.node)}{" / " + e(seen.card) if seen.card else ""}. Made {utc(made)} by Cardkeeper {e(__version__)}.</p>
 <h2>What is asked for</h2><p>{e(v.do or "Nothing.")} {f"(confidence {e(v.confidence)}; {e(v.source)})" if v.do else ""}</p>
 <h2>Evidence</h2><ul>{lines}</ul>
 <h2>What changed in the last day</h2><ul>{changed}</ul>
@@ -234,10 +230,6 @@ margin:1.2em 0 .3em}}td{{padding:2px 12px 2px 0}}pre{{white-space:pre-wrap;font-
 <p>Beside this page: the driver's report, kernel log, telemetry, processes, operations, audit; hashes in manifest.json.</p>
 </body></html>
 """
-
-
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _json(value: Any) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from console.app import Console, ConsoleError
 from console.fleet.state import LinkState, ReadingState
+from console.history.when import parse_moment
 from console.registry import Danger, registry
 
 if TYPE_CHECKING:
@@ -25,18 +26,21 @@ BUCKET_S = {"minutes": 60.0, "hours": 3600.0}
 RESOLUTIONS = ("auto", "seconds", "minutes", "hours")
 
 
-def _moment(text: str, now: datetime, name: str) -> float:
-    from console.history.when import parse_moment
+def moment(text: str, name: str, now: datetime | None = None) -> float:
+    """The unix second of what --NAME says.
 
+    Raises:
+        ConsoleError: it is no moment.
+    """
     try:
-        return parse_moment(text, now).timestamp()
+        return parse_moment(text, now or datetime.now().astimezone()).timestamp()
     except ValueError as exc:
         raise ConsoleError(f"--{name}: {exc}") from exc
 
 
 def _span(since: str, until: str) -> tuple[float, float]:
     now = datetime.now().astimezone()
-    low, high = _moment(since, now, "since"), _moment(until, now, "until")
+    low, high = moment(since, "since", now), moment(until, "until", now)
     if low >= high:
         raise ConsoleError(f"--since {since} is not before --until {until}")
     return low, high

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import socket
 import threading
 import time
 import uuid
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from console.app import person
 from console.extend import scheduler
 from console.operations import recovery
 from console.operations.door import Declined, NotSent, Unsure
@@ -140,7 +139,7 @@ class Operations:
         self.steps = Steps(self.journal, LiveDoor(live, closing), scheduler, told, sleep=self.pause)
         self.executor = Executor(self.steps)
         self.session = uuid.uuid4().hex[:12]
-        self.by = f"{getpass.getuser()}@{socket.gethostname()}"
+        self.by = person()
         self.sight = Sight(live, rows)
         self.on_live = on_live
 

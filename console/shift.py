@@ -7,14 +7,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from console.acted import open_journal
 from console.app import Console, ConsoleError
 from console.health.alarms import Alarms, told
 from console.health.lemons import SPAN_S, Fault, Mend, lemons, mtbf
-from console.health.store import AlarmStore, AlarmStoreError
+from console.health.store import AlarmStoreError
+from console.historic import moment
 from console.history.errors import HistoryError
-from console.history.when import parse_moment
-from console.operations.journal import OPEN, Journal, JournalError
+from console.operations.journal import OPEN, Journal, JournalError, Operation
 from console.registry import registry
+from console.triaging import open_alarms
 
 RAISED = ("raised", "raised again")
 MENDS = ("reset", "reboot")
@@ -38,18 +40,10 @@ def _known(console: Console) -> tuple[dict[str, str], dict[str, str], dict[str, 
     return slots, models, {"node": nodes, "card": len(slots), "slot": len(set(slots.values()))}
 
 
-def _store(console: Console) -> AlarmStore:
-    try:
-        return AlarmStore(console.config.history_folder)
-    except AlarmStoreError as exc:
-        raise ConsoleError(str(exc)) from exc
-
-
-def _journal(console: Console) -> Journal:
-    try:
-        return Journal(console.config.history_folder)
-    except JournalError as exc:
-        raise ConsoleError(str(exc)) from exc
+def _told(o: Operation) -> dict[str, Any]:
+    """An operation in one line; its steps stand in `operations show`."""
+    return {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
+            "nodes": list(o.targets)}  # fmt: skip
 
 
 def _faults(happened: list[dict[str, Any]], slots: dict[str, str]) -> list[Fault]:
@@ -82,7 +76,7 @@ def _mends(journal: Journal) -> list[Mend]:
 def lemons_list(console: Console) -> list[dict[str, Any]]:
     """Cards, slots and nodes with far more faults in 90 days than others of their kind. It suggests; nothing is done."""
     slots, models, counts = _known(console)
-    store, journal = _store(console), _journal(console)
+    store, journal = open_alarms(console), open_journal(console)
     now = time.time()
     try:
         found = lemons(_faults(store.happened(now - SPAN_S), slots), _mends(journal), counts, now)
@@ -105,11 +99,8 @@ def handover(console: Console, *, since: str = "-12h") -> dict[str, Any]:
     Args:
         since: when the shift began, like -8h or 06:00
     """
-    try:
-        begin = parse_moment(since, datetime.now().astimezone()).timestamp()
-    except ValueError as exc:
-        raise ConsoleError(f"--since: {exc}") from exc
-    store, journal = _store(console), _journal(console)
+    begin = moment(since, "since")
+    store, journal = open_alarms(console), open_journal(console)
     try:
         alarms = Alarms(store.standing())
         whole = store.happened(0.0)
@@ -128,16 +119,8 @@ def handover(console: Console, *, since: str = "-12h") -> dict[str, Any]:
         "put_aside": [told(a) for a in alarms.set_aside()], "happened": counts,
         "mtbf_s": _mtbf(console, whole, time.time()),
         "by_people": [h for h in happened if h["by"]],
-        "open_operations": [
-            {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
-             "nodes": list(o.targets)}
-            for o in done if o.state in OPEN
-        ],
-        "operations": [
-            {"id": o.id, "verb": o.verb, "state": str(o.state), "by": o.by, "reason": o.reason, "made": o.made_at,
-             "nodes": list(o.targets)}
-            for o in done if o.made_at >= begin
-        ],
+        "open_operations": [_told(o) for o in done if o.state in OPEN],
+        "operations": [_told(o) for o in done if o.made_at >= begin],
     }  # fmt: skip
 
 

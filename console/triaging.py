@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import evidence as kept
 from console.acting import open_operations, seconds_of
-from console.app import Console, ConsoleError
+from console.app import Console, ConsoleError, person
 from console.checkup import Checkup
 from console.fleet.metrics import Tier
 from console.fleet.state import LinkState
@@ -20,8 +17,8 @@ from console.health.alarms import AlarmError, Alarms, told
 from console.health.findings import Finding
 from console.health.store import AlarmStore, AlarmStoreError
 from console.health.triage import TriageError
-from console.health.verdict import Verdict, verdict
-from console.history.when import parse_moment
+from console.health.verdict import Verdict
+from console.historic import moment
 from console.operations.states import Book
 from console.past import PastFleet, SnapshotSource
 from console.registry import Danger, registry
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     from console.history.reader import Reader
 
 READY_S, LOOKS_S = 12.0, 5.0
+NEITHER = "{!r} is neither a node nor a card of this fleet; see: cardkeeper nodes, cardkeeper cards"
 
 
 def site_rules(console: Console) -> Path:
@@ -74,28 +72,28 @@ def told_finding(found: Finding) -> dict[str, Any]:
     return {
         "card": found.card or None, "node": found.node or None, "rule": found.rule, "signal": found.signal,
         "severity": found.severity, "action": found.action, "do": found.do, "evidence": found.evidence,
-        "since": found.since, "confidence": found.confidence, "source": found.source,
+        "since": found.since, "confidence": found.confidence, "source": found.source, "peers": found.compared or None,
         "differs": found.differs or None,
     }  # fmt: skip
 
 
-def past_checkup(console: Console, reader: Reader, source: SnapshotSource, at: float) -> Checkup:
-    """The rules over a recorded minute."""
-    made = checkup(console)
-    past = PastFleet(console.fleet, lambda _request: None)
-    past.show(source.load(reader, at))
-    made.look(past)
-    return made
+class Recording:
+    """The rules over recorded minutes, one after the other."""
+
+    def __init__(self, console: Console, reader: Reader) -> None:
+        self._checkup = checkup(console)
+        self._reader = reader
+        self._source = SnapshotSource()
+        self._past = PastFleet(console.fleet, lambda _request: None)
+
+    def findings(self, at: float) -> tuple[Finding, ...]:
+        """What the minute that contains a unix second shows."""
+        self._past.show(self._source.load(self._reader, at))
+        self._checkup.look(self._past)
+        return self._checkup.examiner.findings
 
 
-def _moment(text: str) -> float:
-    try:
-        return parse_moment(text, datetime.now().astimezone()).timestamp()
-    except ValueError as exc:
-        raise ConsoleError(f"--at: {exc}") from exc
-
-
-@registry.command("findings", "List what is found", connects=True)
+@registry.command("findings", "List what is found")
 def findings(console: Console, *, at: str | None = None) -> list[dict[str, Any]]:
     """Examine every card and node by the triage table, with a fresh reading, worst first.
 
@@ -105,9 +103,9 @@ def findings(console: Console, *, at: str | None = None) -> list[dict[str, Any]]
     from console.history.reader import Reader
 
     if at is None:
-        return [told_finding(f) for f in examine(console).examiner.findings]
+        return [told_finding(f) for f in examine(console.start()).examiner.findings]
     with Reader(console.config.history_folder) as reader:
-        return [told_finding(f) for f in past_checkup(console, reader, SnapshotSource(), _moment(at)).examiner.findings]
+        return [told_finding(f) for f in Recording(console, reader).findings(moment(at, "at"))]
 
 
 @registry.command("findings.replay", "Examine a recording", reads=False, streams=True)
@@ -124,15 +122,15 @@ def findings_replay(console: Console, folder: str) -> Iterator[dict[str, Any]]:
         )
     from console.history.reader import Reader
 
-    source = SnapshotSource()
     with Reader(place) as reader:
         span = reader.span()
         if span is None:
             raise ConsoleError(f"{folder}: nothing is recorded there")
+        recording = Recording(console, reader)
         was: dict[tuple[str, str, int | None], Finding] = {}
         at = span[0] + 60.0
         while at <= span[1] + 60.0:
-            here = past_checkup(console, reader, source, at).examiner.findings
+            here = recording.findings(at)
             now = {(f.target, f.rule, f.code): f for f in here}
             for key in [k for k in now if k not in was]:
                 yield {"at": at, "what": "begins", **told_finding(now[key])}
@@ -145,15 +143,16 @@ def findings_replay(console: Console, folder: str) -> Iterator[dict[str, Any]]:
 # Alarms
 
 
-def _store(console: Console) -> AlarmStore:
+def open_alarms(console: Console) -> AlarmStore:
+    """The alarms of this workstation.
+
+    Raises:
+        ConsoleError: they cannot be had.
+    """
     try:
         return AlarmStore(console.config.history_folder)
     except AlarmStoreError as exc:
         raise ConsoleError(str(exc)) from exc
-
-
-def _by() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @registry.command("alarms.list", "List alarms", connects=True)
@@ -164,7 +163,7 @@ def alarms_list(console: Console, *, all: bool = False) -> list[dict[str, Any]]:
         all: shelved and suppressed ones, too
     """
     made = examine(console)
-    store = _store(console)
+    store = open_alarms(console)
     try:
         alarms = Alarms(store.standing())
         store.write(alarms.update(made.examiner.causes, _out(console), time.time()))
@@ -187,11 +186,11 @@ def _out(console: Console) -> set[str]:
 
 
 def _change(console: Console, call: str, name: str, *more: Any) -> dict[str, Any]:
-    store = _store(console)
+    store = open_alarms(console)
     try:
         alarms = Alarms(store.standing())
         alarm = alarms.find(name)
-        changes = getattr(alarms, call)(name, _by(), *more, time.time())
+        changes = getattr(alarms, call)(name, person(), *more, time.time())
         store.write(changes)
         return told(alarms.standing.get(alarm.key, changes[-1].alarm))
     except (AlarmError, AlarmStoreError) as exc:
@@ -244,16 +243,10 @@ def why(console: Console, target: str) -> dict[str, Any]:
         target: a card's UUID or a node's name
     """
     made = examine(console)
-    live = console.live
-    row = live.entity(target)
-    if row is None and live.node(target) is None:
-        raise ConsoleError(
-            f"{target!r} is neither a node nor a card of this fleet; see: cardkeeper nodes, cardkeeper cards"
-        )
-    node = target if row is None else row.entity.node
-    assert made.facts is not None
-    found = verdict(made.examiner, made.facts, node, "" if row is None else target, list(live.events))
-    return told_verdict(found)
+    try:
+        return told_verdict(made.verdict(console.live, target))
+    except KeyError:
+        raise ConsoleError(NEITHER.format(target)) from None
 
 
 def told_verdict(found: Verdict) -> dict[str, Any]:
@@ -279,14 +272,14 @@ def evidence(console: Console, target: str, *, output: str, since: str = "-2h") 
     path = Path(output)
     if path.exists():
         raise ConsoleError(f"{output} exists; nothing was written")
-    begin = _moment(since)
+    begin = moment(since, "since")
     made = examine(console)
     operations = open_operations(console, [target])
     try:
         path, manifest, trouble = kept.keep(operations, target, begin, path, made, console.printer)
         return {"file": str(path), "unreachable": trouble or None, **manifest}
     except KeyError:
-        raise ConsoleError(f"{target!r} is neither a node nor a card of this fleet; see: cardkeeper nodes") from None
+        raise ConsoleError(NEITHER.format(target)) from None
     except OSError as exc:
         raise ConsoleError(f"{output} cannot be written: {exc}") from exc
     finally:

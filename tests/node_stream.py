@@ -34,6 +34,8 @@ PLAUSIBLE: dict[str, float] = {
     "clock_memory": 2619,
     "clocks_event_reasons": 0,
     "pstate": 0,
+    "process_count": 1,
+    "temperature_margin": 21,
     "power_limit": 700,
     "persistence_mode": 1,
     "ecc_mode": 1,

@@ -82,7 +82,16 @@ HOST_FAST = (
     "agent_medium_ms",
     "agent_slow_ms",
 )
-HOST_SLOW = ("disk_used", "net_errors", "ib_errors", "file_handles", "uptime", "ntp_synchronised")
+HOST_SLOW = (
+    "disk_used",
+    "net_errors",
+    "ib_errors",
+    "ib_link_downed",
+    "ib_ports_active",
+    "file_handles",
+    "uptime",
+    "ntp_synchronised",
+)
 
 CARDS = {"fast": FAST, "medium": MEDIUM, "slow": SLOW}
 HOST = {"fast": HOST_FAST, "slow": HOST_SLOW}

@@ -97,6 +97,8 @@ class HostReader(object):
         ib = self.ib_ports(None)
         if ib:
             found["ib_errors"] = sum(p["errors"] for p in ib)
+            found["ib_ports_active"] = sum("ACTIVE" in p["state"] for p in ib)
+            found["ib_link_downed"] = sum(self._ib_downed(p["name"]) for p in ib)
         return _row(columns.HOST_SLOW, {k: v for k, v in found.items() if v is not None})
 
     def _cpu_share(self):
@@ -209,6 +211,12 @@ class HostReader(object):
                 }
             )
         return out
+
+    def _ib_downed(self, name):
+        """How often a port's link went down since boot; a count that cannot be read is none."""
+        at = "sys/class/infiniband/%s/counters/link_downed" % name.replace("/", "/ports/")
+        text = self.read_text(at).strip()
+        return int(text) if text.isdigit() else 0
 
     def _disks(self, now):
         read = written = 0

@@ -293,6 +293,8 @@ HOST_METRICS: tuple[Metric, ...] = (
     Metric("disk_used", "Fullest disk", "%", _S, _G, 0, 100, "statvfs of real file systems"),
     Metric("net_errors", "Network errors and drops", "", _S, _C, 0, _COUNT, "/proc/net/dev"),
     Metric("ib_errors", "InfiniBand errors", "", _S, _C, 0, _COUNT, "symbol_error, link_downed and kin"),
+    Metric("ib_link_downed", "InfiniBand links gone down", "", _S, _C, 0, _COUNT, "counters/link_downed, all ports"),
+    Metric("ib_ports_active", "InfiniBand ports active", "", _S, _G, 0, 64, "/sys/class/infiniband/*/ports/*/state"),
     Metric("file_handles", "File handles in use", "%", _S, _G, 0, 100, "/proc/sys/fs/file-nr"),
     Metric("uptime", "Uptime", "s", _S, _G, 0, 1e10, "/proc/uptime"),
     Metric("ntp_synchronised", "Clock synchronised", "", _S, _E, 0, 1, "adjtimex(2) STA_UNSYNC"),

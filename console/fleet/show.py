@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from console.fleet.metrics import CLOCKS_EVENT_REASONS
@@ -36,6 +37,11 @@ def plain(text: str, limit: int = MAX_TEXT) -> str:
         out.append(char)
         length += len(char)
     return "".join(out) + ("…" if len(text) > limit * 4 else "")
+
+
+def utc(at: float) -> str:
+    """A unix second as a moment that means the same everywhere: 2026-03-01 04:05:06 UTC."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def figures(value: float, digits: int = 3) -> str:

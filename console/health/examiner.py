@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from console.health.facts import Facts
 from console.health.findings import XID_FAMILY, Cause, Finding, causes
+from console.health.hits import Hit, State
 from console.health.memory import places
-from console.health.signals import TESTS, Hit, State
+from console.health.signals import TESTS
 from console.health.triage import Rule, Triage
+
+LIMITS = ("above", "skew", "host_above")
+"""Kinds of rules that say: more than a value."""
 
 
 class Examiner:
@@ -28,6 +34,7 @@ class Examiner:
         self.triage = triage
         self.findings: tuple[Finding, ...] = ()
         self.causes: tuple[Cause, ...] = ()
+        self._rules = {r.id: r for r in triage.rules}
         self._states = {r.id: State(r, at_once) for r in triage.rules}
         self._rack_nodes = {r.id: int(r.params["rack_nodes"]) for r in triage.rules if "rack_nodes" in r.params}
         self._version = -1
@@ -41,7 +48,7 @@ class Examiner:
         for rule in self.triage.rules:
             for hit in TESTS[rule.kind](rule, facts, self._states[rule.id], self.triage):
                 found.append(_finding(rule, facts, hit))
-        found = _strictest(found)
+        found = _compared(_strictest(found, self._rules), facts)
         found.sort(key=lambda f: (f.severity, f.since, f.target))
         self.findings = tuple(found)
         racks = {n.name: n.rack for n in facts.nodes}
@@ -72,10 +79,39 @@ def _finding(rule: Rule, facts: Facts, hit: Hit) -> Finding:
     )  # fmt: skip
 
 
-def _strictest(found: list[Finding]) -> list[Finding]:
-    """Without a rule that says less of what a stricter one says of the same card: SRAM above 4, and above 0."""
-    many = {f.card for f in found if f.rule == "sram-many"}
-    return [f for f in found if not (f.rule == "sram-some" and f.card in many)]
+def _strictest(found: list[Finding], rules: Mapping[str, Rule]) -> list[Finding]:
+    """Of rules that differ in their limit alone, the one with the highest that holds: above 4, not above 0 as well."""
+
+    def limit_of(one: Finding) -> tuple[tuple[str, object, str], float] | None:
+        rule = rules[one.rule]
+        if rule.kind not in LIMITS:
+            return None
+        return (rule.kind, rule.params.get("metric"), one.target), float(rule.params["value"])
+
+    highest: dict[tuple[str, object, str], float] = {}
+    for key, limit in filter(None, map(limit_of, found)):
+        highest[key] = max(limit, highest.get(key, limit))
+    return [one for one in found if (told := limit_of(one)) is None or told[1] == highest[told[0]]]
+
+
+def _compared(found: list[Finding], facts: Facts) -> list[Finding]:
+    """With how many cards of the same model have the same: a board's trouble is alone, a site's is not."""
+    cards: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        if one.card:
+            cards[one.signal, facts.models[facts.row_of[one.card]]] += 1
+    if not cards:
+        return found
+    models = Counter(m for m, is_slice in zip(facts.models, facts.is_slice.tolist(), strict=True) if not is_slice)
+
+    def told(one: Finding) -> Finding:
+        if not one.card:
+            return one
+        model = facts.models[facts.row_of[one.card]]
+        same, peers = cards[one.signal, model] - 1, max(0, models[model] - 1)
+        return replace(one, compared=f"{same} of {peers} peers have the same") if peers else one
+
+    return [told(one) for one in found]
 
 
 def clear(facts: Facts) -> npt.NDArray[np.bool_]:

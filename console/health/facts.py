@@ -42,6 +42,7 @@ class Facts:
         version: another number when rows mean other cards.
         uuids, models, row_nodes: of each card row: UUID, model, index of its node in `nodes`.
         jobs: of each card row: what runs on it, "" nothing.
+        row_of: the row of each UUID.
         is_slice: rows that are slices; rules are of whole cards.
         column, host_column: readings of card rows and of nodes.
         events: newest MAX_EVENTS, oldest first; `happened`: how many there were in all.
@@ -58,6 +59,7 @@ class Facts:
     host_column: Column
     events: Sequence[NodeEvent] = ()
     jobs: Mapping[int, str] = field(default_factory=dict)
+    row_of: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -32,6 +32,7 @@ class Finding:
         since: unix second since when.
         family: findings of one family on one target have one cause.
         code: the XID, None for others.
+        compared: how many peers of the same model have the same signal, "" where it is not a card's.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Finding:
     family: str
     differs: str = ""
     code: int | None = None
+    compared: str = ""
 
     @property
     def text(self) -> str:

@@ -49,6 +49,32 @@ class Held:
         return holds, self._since
 
 
+class Beyond:
+    """Whether readings are beyond a limit, and stay so until they came back to `clear`: a deadband against chatter."""
+
+    def __init__(self, limit: float, clear: float) -> None:
+        self._limit, self._clear = limit, clear
+        self._was = np.zeros(0, dtype=bool)
+
+    def resize(self, place: npt.NDArray[np.intp]) -> None:
+        """See Held.resize."""
+        self._was = _moved(self._was, place, False)
+
+    def above(self, values: F8) -> Bools:
+        """Rows above the limit, or above `clear` once they were; unknown readings change nothing by being unknown."""
+        with np.errstate(invalid="ignore"):
+            is_so = (values > self._limit) | (self._was & (values > self._clear))
+        self._was = is_so | (self._was & np.isnan(values))
+        return is_so
+
+    def below(self, values: F8) -> Bools:
+        """Rows below the limit, or below `clear` once they were."""
+        with np.errstate(invalid="ignore"):
+            is_so = (values < self._limit) | (self._was & (values < self._clear))
+        self._was = is_so | (self._was & np.isnan(values))
+        return is_so
+
+
 class Rise:
     """How much a counter rose within a window, and since when. A counter that falls was reset and begins anew."""
 

@@ -11,11 +11,13 @@ from typing import Any
 
 KINDS = {
     "recovery": ("metric",), "lost": ("metric",), "event": ("event", "for_s"), "above": ("metric", "value"),
-    "bits": ("metric", "bits", "on"), "rose": ("metric", "value", "window_s"), "less": ("metric",),
+    "below": ("metric", "value"), "bits": ("metric", "bits", "on"), "rose": ("metric", "value", "window_s"),
+    "less": ("metric",), "unowned": ("value", "on"),
     "rose_peers": ("metric", "value", "window_s", "factor"), "xid": ("for_s",), "straggler": ("metric", "share", "on"),
     "idle_held": ("metric", "value", "on"), "link": ("for_s",), "many_lost": ("share", "least", "for_s"),
     "agent": ("restarts",), "problem": ("codes",), "driver_differs": (), "skew": ("value",),
-    "host_above": ("metric", "value"), "host_rose": ("metric", "value", "window_s"),
+    "host_above": ("metric", "value"), "host_rose": ("metric", "value", "window_s"), "host_less": ("metric",),
+    "host_share": ("metric", "of", "value"),
 }  # fmt: skip
 """Each kind of rule with the parameters it cannot do without."""
 
@@ -47,7 +49,9 @@ class Rule:
         confidence: "high", "medium" or "low".
         source: who says so; `differs`: who says otherwise.
         meaning, cause, acts: guidance: what it means, the likely cause, the first three acts.
-        params: of its kind: seconds end in `_s`; "on" [n, m]: n of the last m looks, one every `every_s`.
+        params: of its kind: seconds end in `_s`; "on" [n, m]: n of the last m looks, one every `every_s`; "clear": where a
+            reading must come back to, beyond "value", before the rule ends (a deadband); "busy": percent of utilisation
+            from which on a card is looked at.
     """
 
     id: str
@@ -137,8 +141,15 @@ class Triage:
         )
 
     def rule(self, name: str) -> Rule:
-        """The rule of an id; KeyError where there is none."""
-        return next(r for r in self.rules if r.id == name)
+        """The rule of an id.
+
+        Raises:
+            KeyError: there is none, or the site took it away.
+        """
+        found = next((r for r in self.rules if r.id == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def without(self, name: str) -> Triage:
         """Without one rule."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from console.fleet.model import NodeEvent
+from console.fleet.show import utc
 from console.health.examiner import Examiner
 from console.health.facts import Facts
 from console.health.findings import Cause, Finding
@@ -59,7 +59,7 @@ class Verdict:
 
 def verdict(examiner: Examiner, facts: Facts, node: str, card: str, events: Sequence[NodeEvent]) -> Verdict:
     """The verdict on `card`, or on all of `node` where `card` is ""."""
-    mine = [c for c in examiner.causes if _is_of(c, node, card)]
+    mine = [c for c in examiner.causes if concerns(c, node, card)]
     hurt = _hurt(facts, node, card)
     changed = _changed(facts, events, node, card)
     if not mine:
@@ -69,7 +69,7 @@ def verdict(examiner: Examiner, facts: Facts, node: str, card: str, events: Sequ
     others = [f for c in mine for f in ((c.lead, *c.others) if c is not mine[0] else c.others)]
     rival = next((f for f in others if f.action != lead.action), None)
     rule = examiner.triage.rule(lead.rule)
-    lines = [f"{f.signal}: {f.evidence}" for f in (lead, *others)]
+    lines = [f"{f.signal}: {f.evidence}{_also(f)}" for f in (lead, *others)]
     if lead.differs:
         lines.append(lead.differs)
     return Verdict(
@@ -82,12 +82,12 @@ def verdict(examiner: Examiner, facts: Facts, node: str, card: str, events: Sequ
 def markdown(found: Verdict, now: float) -> str:
     """A verdict as a card for a ticket or a chat."""
     where = f"{found.node} / `{found.card}`" if found.card else found.node
-    lines = [f"**{found.summary}** on {where}, {_utc(now)}"]
+    lines = [f"**{found.summary}** on {where}, {utc(now)}"]
     if found.do:
         lines += ["", f"Action: {found.do} (`{found.action}`, confidence {found.confidence}). Source: {found.source}"]
     for title, texts in (
         ("Evidence", found.evidence), ("How wide", found.wide), ("Who is hurt", found.hurt),
-        ("What changed", tuple(f"{_utc(at)} {text}" for at, text in found.changed)),
+        ("What changed", tuple(f"{utc(at)} {text}" for at, text in found.changed)),
     ):  # fmt: skip
         if texts:
             lines += ["", f"{title}:", *(f"- {text}" for text in texts)]
@@ -96,11 +96,12 @@ def markdown(found: Verdict, now: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _also(found: Finding) -> str:
+    return f" ({found.compared})" if found.compared else ""
 
 
-def _is_of(cause: Cause, node: str, card: str) -> bool:
+def concerns(cause: Cause, node: str, card: str) -> bool:
+    """Whether a cause is of this card, or of its node as a whole; with `card` "" of anything on the node."""
     found = (cause.lead, *cause.others)
     if card:
         return any(f.card == card or (not f.card and f.node == node) for f in found)

@@ -14,6 +14,32 @@ _CLOCK = re.compile(
 _EXAMPLES = '"-2h", "-1d 6h", "03:12", "yesterday 03:00", "2026-11-22T03:12:00+03:00"'
 
 
+_SPAN = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
+
+
+def parse_span(text: str) -> float:
+    """The seconds of a span like 30m.
+
+    Raises:
+        ValueError: it is none; the text says what would be.
+    """
+    found = _SPAN.match(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a span of time; write 90s, 30m, 8h or 60d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def parse_end(text: str, now: datetime) -> float:
+    """The unix second of an end: a span from `now` on, like 60d, or a moment.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if _SPAN.match(text.strip()):
+        return now.timestamp() + parse_span(text)
+    return parse_moment(text, now).timestamp()
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
     """The moment that `text` names, with a zone. `now` has a zone: the one for times that name none.
 

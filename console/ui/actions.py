@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
 from console.commands import registry
 from console.fleet.show import duration, plain
 from console.health.alarms import Alarm, AlarmError
-from console.health.verdict import markdown, verdict
+from console.health.verdict import markdown
 from console.history.when import parse_moment
 from console.registry import Command, Face
 from console.ui import keys, links
@@ -128,8 +128,14 @@ class Actions:
         return ""
 
     def _alarm(self) -> Alarm | None:
-        page = self._window.page("alarms")
-        return page.chosen_alarm() if isinstance(page, AlarmsPage) else None
+        """The alarm of the list's row; elsewhere the worst of what is open or selected."""
+        page = self._window.page(self._window.place.page)
+        if isinstance(page, AlarmsPage):
+            return page.chosen_alarm()
+        words = set(self.acts.words()[:1])
+        mine = [a for a in self._context.watch.alarms.standing.values() if words & {a.lead.card, a.lead.node}]
+        exact = [a for a in mine if a.lead.card in words] or mine
+        return min(exact, key=lambda a: (a.acked_at is not None, a.severity, a.raised), default=None)
 
     def _take_note(self) -> None:
         alarm = self._alarm()
@@ -164,11 +170,8 @@ class Actions:
     def _copy_incident(self) -> None:
         live, checkup = self._context.live, self._context.rows.shown_checkup
         for target in self.acts.words()[:1]:
-            row = live.entity(target)
-            node, card = (target, "") if row is None else (row.entity.node, target)
             if checkup.facts is not None:
-                found = verdict(checkup.examiner, checkup.facts, node, card, list(live.events))
-                self._copy(markdown(found, checkup.facts.now) + f"\n{self.link()}\n")
+                self._copy(markdown(checkup.verdict(live, target), checkup.facts.now) + f"\n{self.link()}\n")
 
     def _mute(self) -> None:
         self._context.watch.mute()

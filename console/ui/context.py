@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
@@ -66,7 +68,7 @@ class Context(QObject):
         self.live: LiveFleet | PastFleet = console.live
         self.rules_problem = ""
         self.rows = Rows(self.live, self._checkup())
-        self.desk = Desk(console.live, console.config.history_folder if console.can_act else None)
+        self.desk = Desk(console.live, console.config.history_folder if console.can_act else None, self.rows.checkup)
         self.desk.looked.connect(self._take_books)
         folder = console.config.history_folder if console.can_act else None
         self.watch = Watch(self.rows.checkup, folder, self._notifications() if folder is not None else None)
@@ -134,6 +136,10 @@ class Context(QObject):
     @utc.setter
     def utc(self, on: bool) -> None:
         self.preferences.utc = on
+
+    def local(self, at: float) -> datetime:
+        """A unix second in the zone that times are shown in."""
+        return datetime.fromtimestamp(at, tz=UTC).astimezone(UTC if self.utc else None)
 
     @property
     def selection(self) -> str:

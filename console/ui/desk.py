@@ -18,6 +18,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from console.checkup import Checkup
 from console.evidence import keep
 from console.operate import KEPT_S, Operations
 from console.operations.door import Declined, NotSent, Unsure
@@ -85,8 +86,8 @@ class Desk(QObject):
     failed = Signal(str)
     woke = Signal(str)
 
-    def __init__(self, live: LiveFleet, folder: Path | None) -> None:
-        """`folder` None: nothing can be done here, as in a recording."""
+    def __init__(self, live: LiveFleet, folder: Path | None, checkup: Checkup | None = None) -> None:
+        """`folder` None: nothing can be done here, as in a recording; `checkup`: what judges the live fleet."""
         super().__init__()
         self.books: dict[str, Book | str] = {}
         self.schedulers: dict[str, SchedulerState | str | None] = {}
@@ -95,7 +96,7 @@ class Desk(QObject):
         self.problem = ""
         self._live = live
         # Its own rows: the pages' may show the past.
-        self._rows = Rows(live) if folder is not None else None
+        self._rows = Rows(live, checkup) if folder is not None else None
         self._folder = folder
         self._operations: Operations | None = None
         self._opening = threading.Lock()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from console.health.findings import Cause
-from console.health.verdict import Verdict, verdict
+from console.health.verdict import Verdict, concerns
 from console.past import PastFleet
 from console.ui.context import Context
 from console.ui.parts import Lines, Panel
@@ -40,15 +37,14 @@ class VerdictPanel(QWidget):
         checkup = self._context.rows.shown_checkup
         if checkup.facts is None:
             return
-        mine = tuple(c for c in checkup.examiner.causes if _names(c, node, card))
+        mine = tuple(c for c in checkup.examiner.causes if concerns(c, node, card))
         key = (node, card, mine, isinstance(self._context.live, PastFleet))
         if key == self._shown:
             return
         self._shown = key
         self.setVisible(bool(mine))
         if mine:
-            found = verdict(checkup.examiner, checkup.facts, node, card, list(self._context.live.events))
-            self._show(found)
+            self._show(checkup.verdict(self._context.live, card or node))
 
     def _show(self, found: Verdict) -> None:
         self.summary.set_foreign(found.summary, 300)
@@ -57,11 +53,7 @@ class VerdictPanel(QWidget):
         self.rest.show_lines(f"{title}  {text}" for title, texts in self._parts(found) for text in texts)
 
     def _parts(self, found: Verdict) -> list[tuple[str, list[str]]]:
-        zone = UTC if self._context.utc else None
-        changed = [
-            f"{datetime.fromtimestamp(at, tz=UTC).astimezone(zone):%H:%M:%S} {text}"
-            for at, text in found.changed[:MOST_LINES]
-        ]
+        changed = [f"{self._context.local(at):%H:%M:%S} {text}" for at, text in found.changed[:MOST_LINES]]
         return [
             (tr("Evidence:"), list(found.evidence[:MOST_LINES])),
             (tr("How wide:"), ["; ".join(found.wide)] if found.wide else []),
@@ -71,9 +63,3 @@ class VerdictPanel(QWidget):
             (tr("Mind:"), [found.will_not_fix] if found.will_not_fix else []),
             (tr("Source:"), [found.source]),
         ]
-
-
-def _names(cause: Cause, node: str, card: str) -> bool:
-    if card and not cause.lead.card and cause.lead.node == node:
-        return True
-    return any(f.card == card if card else f.node == node for f in (cause.lead, *cause.others))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from console.app import person
 from console.checkup import Checkup
 from console.health.alarms import Alarm, AlarmError, Alarms, Change
 from console.health.store import AlarmStore, AlarmStoreError
@@ -47,7 +46,7 @@ class Watch(QObject):
         self._store: AlarmStore | None = None
         self._reading: Future[dict[str, Alarm]] | None = None
         self._writing: list[Future[None]] = []
-        self.by = f"{getpass.getuser()}@{socket.gethostname()}"
+        self.by = person()
         self._is_ready = False
         if folder is not None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="alarms")

@@ -71,8 +71,41 @@ def _node(**facts):
 def _infiniband(ward):
     ward.host_column("ib_errors")[0][:] = 7.0
     ward.look(10)
-    ward.host_column("ib_errors")[0][0] = 13.0
+    ward.host_column("ib_errors")[0][0] = 30.0
     ward.look(5)
+
+
+def _ports_down(ward):
+    ward.host_column("ib_ports_active")[0][:] = 4.0
+    ward.look(40, 10)
+    ward.host_column("ib_ports_active")[0][0] = 3.0
+    ward.look(70, 10)
+
+
+def _flaps(ward):
+    ward.host_column("ib_link_downed")[0][:] = 2.0
+    ward.look(10)
+    ward.host_column("ib_link_downed")[0][0] = 7.0
+    ward.look(5)
+
+
+def _trained_down(ward):
+    ward.set("pcie_generation", 5.0, *range(ward.count))
+    ward.set("pcie_generation", 3.0)
+    ward.look(200, 10)
+
+
+def _unowned(ward):
+    ward.set("process_count", 8.0, *range(1, ward.count))
+    ward.set("process_count", 0.0)
+    ward.look(330, 10)
+
+
+def _host_memory(ward):
+    ward.host_column("host_memory_total")[0][:] = 1e12
+    ward.host_column("host_memory_used")[0][:] = 4e11
+    ward.host_column("host_memory_used")[0][0] = 9.8e11
+    ward.look(90, 3)
 
 
 INCIDENTS = {
@@ -111,4 +144,11 @@ INCIDENTS = {
     "disk-filling": _host("disk_used", 82.0),
     "file-handles": _host("file_handles", 95.0),
     "infiniband": _infiniband,
+    "ib-port-down": _ports_down,
+    "ib-flaps": _flaps,
+    "nvlink-crc": _rise("nvlink_crc_errors", 2500.0),
+    "pcie-generation": _trained_down,
+    "thermal-margin": _value("temperature_margin", 1.0, 200.0, 10.0),
+    "memory-unowned": _unowned,
+    "host-memory": _host_memory,
 }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from console.checkup import RESOURCES, judged
 from console.fleet.condition import Condition
 from console.fleet.state import ReadingState
-from console.health.memory import Held, Rise
+from console.health.memory import Beyond, Held, Rise
 from console.health.signals import TESTS
 from console.health.triage import KINDS, TriageError, read
 from tests.health.incidents import INCIDENTS
@@ -170,7 +170,7 @@ def test_a_site_overrides_rows_and_faults_are_said(tmp_path):
     made = read(RESOURCES, site)
     assert made.rule("disk-full").params["value"] == 95
     assert made.rule("disk-full").do == TRIAGE.rule("disk-full").do
-    with pytest.raises(StopIteration):
+    with pytest.raises(KeyError):
         made.rule("idle-held")
     for text, words in (
         ('[[rule]]\nid = "new"\n', "signal is missing"),
@@ -241,3 +241,56 @@ def test_a_status_that_is_not_listed_goes_to_a_person_and_the_worst_line_speaks(
 @given(st.sampled_from(range(144, 151)), st.text(max_size=80))
 def test_any_line_is_read_without_an_error(code, text):
     assert TRIAGE.told(code, f"NVRM: Xid (PCI:0000:04:00): {code}, {text}").code == code
+
+
+@given(st.lists(st.floats(0, 10) | st.just(float("nan")), max_size=40), st.floats(0, 4))
+def test_a_deadband_ends_a_rule_only_below_where_it_clears(values, band):
+    beyond, was = Beyond(5.0, 5.0 - band), False
+    beyond.resize(np.array([-1]))
+    for value in values:
+        is_so = bool(beyond.above(np.array([value]))[0])
+        if value != value:
+            assert not is_so  # unknown is no finding, and does not end one either
+            continue
+        assert is_so == (value > 5.0 or (was and value > 5.0 - band))
+        was = is_so
+
+
+def test_a_reading_at_its_limit_does_not_chatter():
+    ward = Ward()
+    ward.look(2)
+    for degrees in (1.0, 1.0, 1.0, 1.0, 1.0, 3.0, 1.0, 4.0, 3.0, 5.0, 3.0):
+        ward.set("temperature_margin", degrees)
+        ward.look(30, 10)
+    assert "thermal-margin" in ward.rules()
+    ward.set("temperature_margin", 9.0)
+    ward.look(330, 10)
+    assert "thermal-margin" not in ward.rules()
+
+
+def test_a_finding_says_how_many_peers_have_the_same():
+    ward = Ward()
+    ward.set("remap_pending", 1.0, 0, 9)
+    ward.look(1)
+    assert [f.compared for f in ward.examiner.findings] == ["1 of 31 peers have the same"] * 2
+    ward = Ward()
+    ward.look(2)
+    INCIDENTS["thermal-time"](ward)
+    found = next(f for f in ward.examiner.findings if f.rule == "thermal-time")
+    assert "above 100% of 31 peers" in found.evidence
+    assert found.compared == "0 of 31 peers have the same"
+
+
+def test_what_only_looks_like_trouble_is_none():
+    ward = Ward()
+    ward.set("pcie_generation", 1.0, 0)
+    ward.set("utilization_gpu", 0.0, 0)  # an idle card lowers its link
+    ward.jobs.pop(0)
+    ward.set("process_count", 0.0, 1)
+    ward.set("memory_used", 5e8, 1)  # what the driver itself keeps
+    ward.host_column("ib_ports_active")[0][:2] = (
+        4.0,
+        4.0,
+    )  # as many nodes with as without: nothing is known to be missing
+    ward.look(600, 10)
+    assert ward.rules() == set()

@@ -16,7 +16,7 @@ from console.health.triage import read
 TRIAGE = read(RESOURCES)
 WELL = {
     "utilization_gpu": 97.0, "clock_sm": 1980.0, "temperature_gpu": 62.0, "pcie_width": 16.0, "nvlink_active": 18.0,
-    "memory_used": 7e10, "temperature_margin": 25.0,
+    "memory_used": 7e10, "temperature_margin": 25.0, "process_count": 1.0, "pcie_generation": 5.0,
 }  # fmt: skip
 BEGIN = 1_800_000_000.0
 
@@ -78,6 +78,7 @@ class Ward:
         return Facts(
             self.now, 1, self.uuids, self.models, rows, np.zeros(self.count, dtype=bool), tuple(self.infos),
             self.column, self.host_column, tuple(self.events), self.jobs,
+            {uuid: row for row, uuid in enumerate(self.uuids)},
         )  # fmt: skip
 
     def look(self, seconds: float = 0.0, step: float = 1.0):

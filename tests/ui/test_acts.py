@@ -18,13 +18,19 @@ from console.ui.theme import DARK, Theme
 PATIENCE_MS = 30_000
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory):
-    console = Console(Config(data=tmp_path_factory.mktemp("acts"), demo=Demo(6, 8))).start()
+def started(folder, demo):
+    """A console over a demo, all of whose nodes are there."""
+    console = Console(Config(data=folder, demo=demo)).start()
     end = time.monotonic() + 60.0
     while time.monotonic() < end and not (console.live.nodes and all(n.hello for n in console.live.nodes)):
         console.live.pump()
         time.sleep(0.05)
+    return console
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    console = started(tmp_path_factory.mktemp("acts"), Demo(6, 8))
     yield console
     console.close()
 

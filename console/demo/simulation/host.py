@@ -126,7 +126,7 @@ class SimulatedHost:
             "ntp_synchronised": self.is_clock_synchronised(),
         }
         if self._has_ib:
-            found["ib_errors"] = 0
+            found |= {"ib_errors": 0, "ib_link_downed": 0, "ib_ports_active": _IB_PORTS}
         return _row(columns.HOST_SLOW, found)
 
     def _ethernet_errors(self) -> int:

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from console.fleet.show import plain
-from console.history.when import parse_moment
+from console.history.when import parse_end, parse_span
 from console.operations.plan import Asked, Plan
 from console.ui.acts import Act
 from console.ui.context import Context
@@ -35,7 +35,6 @@ from console.ui.parts import admin_word
 from console.ui.text import PlainLabel, announce, tr
 from console.ui.theme import mono
 
-SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 DEADLINES = (("", "wait"), ("30m", "wait"), ("2h", "ask"), ("30m", "force"))
 MOST_LINES = 60
 
@@ -216,7 +215,7 @@ class ActDialog(QDialog):
             box = self._fields["deadline"]
             assert isinstance(box, QComboBox)
             span, then = DEADLINES[box.currentIndex()]
-            asked = replace(asked, deadline_s=_span(span) if span else None, on_deadline=then)
+            asked = replace(asked, deadline_s=parse_span(span) if span else None, on_deadline=then)
         return asked
 
     def _text(self, name: str) -> str:
@@ -308,17 +307,11 @@ def _FIELD_NAMES() -> dict[str, str]:
     }
 
 
-def _span(text: str) -> float:
-    return float(text[:-1]) * SPANS[text[-1]]
-
-
 def _until(text: str) -> float | None:
     """The unix second of "60d", a date or a time; None for nothing."""
     if not text:
         return None
-    if text[-1:] in SPANS and text[:-1].replace(".", "", 1).isdigit():
-        return time.time() + _span(text)
-    at = parse_moment(text, datetime.now().astimezone()).timestamp()
+    at = parse_end(text, datetime.now().astimezone())
     if at <= time.time():
         raise ValueError(tr("That is past."))
     return at

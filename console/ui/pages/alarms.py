@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from datetime import UTC, datetime
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
@@ -191,12 +191,15 @@ class AlarmsPage(QWidget):
             return
         self.shelf.setText(tr("Take back") if alarm.shelved_until else tr("Put aside…"))
         lead = alarm.lead
-        rule = self._context.rows.checkup.triage.rule(lead.rule)
-        lines = [lead.evidence, rule.meaning, f"{tr('Likely cause:')} {rule.cause}"]
-        lines += [f"{i}. {act}" for i, act in enumerate((lead.do, *rule.acts[1:]), 1)]
+        lines, acts = [lead.evidence], [lead.do]
+        with contextlib.suppress(KeyError):  # a site may take a rule away while its alarm stands
+            rule = self._context.rows.checkup.triage.rule(lead.rule)
+            lines += [rule.meaning, f"{tr('Likely cause:')} {rule.cause}"]
+            acts += rule.acts[1:]
+        lines += [f"{i}. {act}" for i, act in enumerate(acts, 1)]
         lines.append(f"{tr('Source:')} {lead.source}" + (f"; {lead.differs}" if lead.differs else ""))
         if alarm.shelved_until:
-            until = datetime.fromtimestamp(alarm.shelved_until, tz=UTC).astimezone(UTC if self._context.utc else None)
+            until = self._context.local(alarm.shelved_until)
             lines.append(f"{tr('Put aside by')} {alarm.shelved_by} {tr('until')} {until:%H:%M}: {alarm.shelved_why}")
         self.guidance.show_lines(lines)
 

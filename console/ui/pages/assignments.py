@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
@@ -186,5 +185,4 @@ def _card(context: Context, view: View, model: str, users: str) -> Card:
 
 
 def _day(context: Context, at: float) -> str:
-    zone = UTC if context.utc else None
-    return datetime.fromtimestamp(at, tz=UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return context.local(at).strftime("%Y-%m-%d %H:%M")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from console.ui.context import Context
@@ -47,8 +45,7 @@ def event_rows(context: Context, wanted: object) -> list[list[str]]:
         if not wanted(event):  # type: ignore[operator]
             continue
         row = live.entity(event.uuid)
-        zone = UTC if context.utc else None
-        when = datetime.fromtimestamp(event.wall_s, tz=UTC).astimezone(zone)
+        when = context.local(event.wall_s)
         kind = f"XID {event.code}" if event.kind == "xid" else event.kind.replace("_", " ")
         card = "" if row is None else str(row.entity.index)
         out.append([when.strftime("%Y-%m-%d %H:%M:%S %Z"), event.node, card, kind, event.source, event.text])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
@@ -131,8 +129,7 @@ class OperationsPage(QWidget):
         return [state, op.verb, where if count < 2 else f"{where} ({count})", op.by, self._when(op.made_at), op.reason]
 
     def _when(self, at: float) -> str:
-        zone = UTC if self._context.utc else None
-        return datetime.fromtimestamp(at, tz=UTC).astimezone(zone).strftime("%m-%d %H:%M:%S")
+        return self._context.local(at).strftime("%m-%d %H:%M:%S")
 
     def chosen_row(self) -> Told | tuple[str, str, Hold] | None:
         """What is selected."""
