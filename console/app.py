@@ -66,7 +66,7 @@ class Config:
         demo: run this demo instead of a fleet file.
         record: write history while connected.
         replay: show this recorded folder and connect to nothing.
-        link: where the window begins, a console:// link.
+        link: where the window begins, a console:// link; page: or (page, argument), as ("node", "gpu01").
     """
 
     fleet: Path | None = None
@@ -75,6 +75,7 @@ class Config:
     record: bool = False
     replay: Path | None = None
     link: str = ""
+    page: tuple[str, str] | None = None
 
     @property
     def history_folder(self) -> Path:

@@ -97,6 +97,8 @@ class Recording:
 def findings(console: Console, *, at: str | None = None) -> list[dict[str, Any]]:
     """Examine every card and node by the triage table, with a fresh reading, worst first.
 
+    Rows of a file triage.toml beside the fleet file go over the table's: see docs/health.md.
+
     Args:
         at: instead, the recorded moment to examine, like -2h or "yesterday 03:00"
     """

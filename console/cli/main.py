@@ -41,6 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     parser.add_argument("--version", action="version", version=f"cardkeeper {__version__}")
+    parser.add_argument("--node", dest="begin_node", metavar="NAME", help="the window begins with this node")
+    parser.add_argument("--card", dest="begin_card", metavar="UUID", help="the window begins with this card")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     groups: dict[str, Any] = {}
     for command in registry.of(Face.CLI):
@@ -113,7 +115,8 @@ def main(
         if options.verb in (None, "demo"):
             config = replace(config, record=True)
         if options.verb is None:
-            return window(config)
+            begin = ("card", options.begin_card) if options.begin_card else ("node", options.begin_node)
+            return window(replace(config, page=begin if begin[1] else None))
         if options.verb == "demo":
             config = replace(config, demo=Demo(options.nodes, options.cards, options.seed))
             return run_demo(config, as_json, options.seconds) if options.no_window else window(config)

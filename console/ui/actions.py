@@ -11,12 +11,13 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit
 
 from console.commands import registry
+from console.fleet import links
 from console.fleet.show import duration, plain
 from console.health.alarms import Alarm, AlarmError
 from console.health.verdict import markdown
 from console.history.when import parse_moment
 from console.registry import Command, Face
-from console.ui import keys, links
+from console.ui import keys
 from console.ui.acts import ACTS, Acts
 from console.ui.context import NODE
 from console.ui.fleet.page import FleetPage

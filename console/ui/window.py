@@ -16,6 +16,7 @@ from console.ui.fleet.page import FleetPage
 from console.ui.header import Header, StatusLine
 from console.ui.history import History, Place
 from console.ui.inspector import Inspector
+from console.ui.notice import Notice
 from console.ui.pages import PAGES
 from console.ui.preferences import Preferences
 from console.ui.rail import Rail
@@ -61,6 +62,8 @@ class MainWindow(QWidget):
         self.context.desk.failed.connect(self._failed)
         self.context.desk.woke.connect(self._woke)
         self.context.watch.called.connect(self._called)
+        self.notice = Notice(self)
+        self.notice.clicked.connect(self._look_at_alarms)
         self.context.desk.armed.connect(self.header.refresh)
         self.frame.installEventFilter(self)
         self._timer = QTimer(self)
@@ -92,6 +95,8 @@ class MainWindow(QWidget):
         config = self.context.console.config
         if config.replay is not None:
             self.context.timeline.look_at_end()
+        if config.page is not None:
+            self.go(*config.page)
         if config.link:
             wrong = self.actions_of.follow(config.link)
             if wrong:
@@ -243,11 +248,19 @@ class MainWindow(QWidget):
             self.actions_of.acts.menu(event.globalPos())
 
     def _called(self, alarm: Alarm) -> None:
-        """A new alarm of the top severity: a sound, and the task bar asks for attention."""
+        """A new alarm of the top severity: a sound, a notice on the desktop, and the task bar asks for attention."""
         QApplication.beep()
         QApplication.alert(self.frame)
         lead = alarm.lead
-        self.context.said.emit(f"{lead.signal}: {lead.node or tr('the fleet')}; {tr('F5 shows the alarms')}")
+        where = lead.node or tr("the fleet")
+        self.context.said.emit(f"{lead.signal}: {where}; {tr('F5 shows the alarms')}")
+        self.notice.show(f"{lead.signal}: {where}", lead.do)
+
+    def _look_at_alarms(self) -> None:
+        self.frame.showNormal() if self.frame.isMinimized() else self.frame.show()
+        self.frame.raise_()
+        self.frame.activateWindow()
+        self.go("alarms")
 
     def _woke(self, what: str) -> None:
         self.context.said.emit(what)
@@ -278,6 +291,7 @@ class MainWindow(QWidget):
     def stop(self) -> None:
         """Stop the clock and note the layout; `preferences.save` writes it."""
         self._timer.stop()
+        self.notice.close()
         self.frame.removeEventFilter(self)
         self.context.timeline.close()
         self.context.desk.close()

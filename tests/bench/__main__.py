@@ -20,6 +20,8 @@ BENCHES = {
     "paint": window.paint,
     "frames": window.frames,
     "burst": window.burst,
+    "flood": window.flood,
+    "told": window.told,
 }
 
 

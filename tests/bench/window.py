@@ -101,6 +101,106 @@ def _loop(nodes: int, seconds: float, burst: bool) -> dict[str, Any]:
     return out
 
 
+def flood(nodes: int = 400, alarms: int = 500, seconds: float = 60.0) -> dict[str, Any]:
+    """The alarms page while that many alarms are raised one after the other: lateness of a 60 Hz heartbeat, ms, and rows."""
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication, QMainWindow
+
+    from console.ui.early import application
+    from console.ui.window import MainWindow
+    from tests.health.test_alarms import cause
+
+    application()
+    with fleet(nodes) as console:
+        frame = QMainWindow()
+        frame.resize(1440, 900)
+        content = MainWindow(console, frame)
+        frame.setCentralWidget(content)
+        frame.show()
+        content.go("alarms")
+        _turn(QApplication, 5.0)
+        cards = [(e.entity.uuid, e.entity.node) for e in console.live.entities]
+        held = [cause(*_sick(i, cards), since=float(i)) for i in range(alarms)]
+        late: list[float] = []
+        due = [time.perf_counter()]
+        begun = [time.perf_counter()]
+        most = [0]
+
+        def beat() -> None:
+            now = time.perf_counter()
+            late.append(1000.0 * max(0.0, now - due[0]))
+            due[0] = now + 1 / 60
+            most[0] = max(most[0], content.page("alarms").table.rowCount())
+
+        examiner = content.context.rows.checkup.examiner
+        look = examiner.look
+
+        def looked(facts: Any) -> Any:
+            found = look(facts)
+            share = (time.perf_counter() - begun[0]) / seconds
+            examiner.causes = tuple(held[: int(share * alarms)])
+            return found
+
+        examiner.look = looked  # type: ignore[method-assign]
+        timer = QTimer()
+        timer.setInterval(16)
+        timer.timeout.connect(beat)
+        begun[0] = due[0] = time.perf_counter()
+        timer.start()
+        _turn(QApplication, seconds + 2.0)
+        timer.stop()
+        values = np.array(late)
+        out = {
+            "alarms": len(content.context.watch.alarms.standing), "most_rows": most[0],
+            **{f"late_p{q}_ms": round(float(np.percentile(values, q)), 2) for q in (50, 99)},
+            "late_max_ms": round(float(values.max()), 2),
+        }  # fmt: skip
+        content.stop()
+        frame.close()
+    return out
+
+
+def _sick(i: int, cards: list[tuple[str, str]]) -> tuple[str, int, str, str]:
+    card, node = cards[(i * 37) % len(cards)]
+    return card, 1 + i % 3, ("hw-thermal", "remap-pending", "pcie-width")[i % 3], node
+
+
+def told(nodes: int = 50, seconds: float = 240.0) -> dict[str, Any]:
+    """From an XID on a node of the demo, by its own clock, to the window's alarm, seconds."""
+    from PySide6.QtWidgets import QApplication, QMainWindow
+
+    from console.ui.early import application
+    from console.ui.window import MainWindow
+
+    application()
+    with fleet(nodes) as console:
+        frame = QMainWindow()
+        content = MainWindow(console, frame)
+        frame.setCentralWidget(content)
+        frame.show()
+        late: list[float] = []
+        seen = {e.wall_s for e in console.live.events}
+        begun = time.time()
+
+        def heard() -> None:
+            now = time.time()
+            standing = content.context.watch.alarms.standing.values()
+            cards = {a.lead.card for a in standing}
+            for event in console.live.events:
+                if event.kind == "xid" and event.wall_s not in seen and event.uuid in cards:
+                    seen.add(event.wall_s)
+                    if event.wall_s > begun:
+                        late.append(now - event.wall_s)
+
+        content.context.watch.changed.connect(heard)
+        _turn(QApplication, seconds)
+        content.stop()
+        frame.close()
+    return {"xids": len(late)} | (
+        {f"p{q}_s": round(float(np.percentile(late, q)), 2) for q in (50, 99)} if late else {}
+    )
+
+
 def paint(nodes: int = 400, rounds: int = 40) -> dict[str, Any]:
     """From reading the rings to painted pixels with 3,200 live cards, ms, and how old the median reading is then."""
     from PySide6.QtWidgets import QApplication, QMainWindow

@@ -1,14 +1,16 @@
 """Alarms in the window: seen, understood, noted, put aside; and the verdict on the pages of card and node."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QMainWindow
+from PySide6.QtWidgets import QApplication, QMainWindow, QSystemTrayIcon
 
 from console.app import Config
 from console.health.store import AlarmStore
 from console.ui.dialogs.shelve import ShelveDialog
+from console.ui.notice import _unmarked
 from console.ui.theme import DARK, Theme
 from tests.health.test_alarms import cause
 from tests.ui.conftest import TestConsole
@@ -206,3 +208,29 @@ def test_an_incident_is_copied_for_the_ticket(make, qtbot):
     assert text.startswith("**The driver asks for a recovery** on gpu02 / `GPU-gpu02-5`")
     assert "Action: Reboot the node" in text
     assert "console://" in text
+
+
+def test_a_desktop_that_has_a_place_for_notices_gets_one_and_a_click_leads_to_the_alarms(make, monkeypatch):
+    window = make()
+    shown = []
+    monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
+    monkeypatch.setattr(QSystemTrayIcon, "showMessage", lambda _icon, *what: shown.append(what))
+    sicken(window, remap_failure=1)
+    (title, text, *_), *more = shown
+    assert title == "A row remap failed: gpu02"
+    assert "field diagnostics" in text
+    assert more == []
+    window.notice._icon.messageClicked.emit()
+    assert window.place.page == "alarms"
+    assert not window.notice._icon.isVisible()
+
+
+def test_a_notice_holds_no_markup():
+    assert _unmarked("gpu<br>01 <img src=/etc/passwd> & \x1b[0m") == "gpu‹br›01 ‹img src=/etc/passwd› + \\u{1b}[0m"
+
+
+def test_the_window_begins_where_it_is_told(make, live_fleet):
+    window = make()
+    window.context.console.config = replace(window.context.console.config, page=("node", "gpu02"))
+    window.begin()
+    assert (window.place.page, window.place.argument) == ("node", "gpu02")

@@ -12,8 +12,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QMainWindow
 
 from console.app import Config, Console
+from console.fleet import links
 from console.fleet.condition import Condition
-from console.ui import links
 from console.ui.dialogs.gotime import GoDialog
 from console.ui.theme import DARK, Theme
 from console.ui.timebar import when_text
