@@ -30,6 +30,14 @@ def icon(name: str) -> QIcon:
     return made
 
 
+def app_icon() -> QIcon:
+    """The program's own icon."""
+    made = QIcon()
+    for side in (16, 24, 32, 48, 64, 128, 256):
+        made.addPixmap(_drawn("cardkeeper", "", side))
+    return made
+
+
 @lru_cache(maxsize=256)
 def _drawn(name: str, colour: str, side: int) -> QPixmap:
     source = (ICONS / f"{name}.svg").read_text("utf-8").replace("currentColor", colour)

@@ -15,6 +15,7 @@ from console.ui.context import Context
 from console.ui.fleet.page import FleetPage
 from console.ui.header import Header, StatusLine
 from console.ui.history import History, Place
+from console.ui.icons import app_icon
 from console.ui.inspector import Inspector
 from console.ui.notice import Notice
 from console.ui.pages import PAGES
@@ -62,6 +63,7 @@ class MainWindow(QWidget):
         self.context.desk.failed.connect(self._failed)
         self.context.desk.woke.connect(self._woke)
         self.context.watch.called.connect(self._called)
+        self.frame.setWindowIcon(app_icon())
         self.notice = Notice(self)
         self.notice.clicked.connect(self._look_at_alarms)
         self.context.desk.armed.connect(self.header.refresh)

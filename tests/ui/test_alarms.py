@@ -210,6 +210,7 @@ def test_an_incident_is_copied_for_the_ticket(make, qtbot):
     assert "console://" in text
 
 
+@pytest.mark.qt_log_ignore("systemTrayWindowChanged")  # the offscreen platform has no tray
 def test_a_desktop_that_has_a_place_for_notices_gets_one_and_a_click_leads_to_the_alarms(make, monkeypatch):
     window = make()
     shown = []
