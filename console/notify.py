@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from console.extend import notifier
+from console.fleet.links import Link, write
 from console.health.alarms import Change
 from console.health.notify import Message, Target, told_change
 
@@ -57,13 +58,22 @@ class Notifications:
                 if len(self._waiting) == MOST_WAITING:
                     self.given_up += 1
                 made = notifier(target.plugin).message(
-                    target.url, target.secret, told_change(change, self._fleet), time.time()
+                    target.url,
+                    target.secret,
+                    told_change(change, self._fleet) | {"link": self._link(change)},
+                    time.time(),
                 )
                 self._waiting.append(made)
         if self._waiting and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
             self._thread.start()
         self._wake.set()
+
+    def _link(self, change: Change) -> str:
+        """Where the window shows what it is about."""
+        lead = change.alarm.lead
+        page, argument = ("card", lead.card) if lead.card else ("node", lead.node) if lead.node else ("alarms", "")
+        return write(Link(self._fleet, page, argument))
 
     def close(self, patience_s: float = 2.0) -> None:
         """End the thread; what is not sent by then is given up."""

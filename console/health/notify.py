@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from console.fleet.links import Link, write
 from console.health.alarms import Change, told
 
 TOLD = ("raised", "raised again", "worse", "cleared", "acknowledged", "shelved")
@@ -98,7 +97,5 @@ def _target(path: Path, row: dict[str, Any], environment: Mapping[str, str]) -> 
 
 def told_change(change: Change, fleet: str) -> dict[str, Any]:
     """What a notifier is given."""
-    lead = change.alarm.lead
-    page, argument = ("card", lead.card) if lead.card else ("node", lead.node) if lead.node else ("alarms", "")
     return {"fleet": fleet, "what": change.what, "at": change.at, "by": change.by or None, "why": change.why or None,
-            "link": write(Link(fleet, page, argument)), "alarm": told(change.alarm)}  # fmt: skip
+            "alarm": told(change.alarm)}  # fmt: skip

@@ -14,6 +14,7 @@ from console.ui.context import Context
 from console.ui.parts import Lines, TextTable
 from console.ui.text import PlainLabel, tr
 
+JUST_S = 0.3
 SEVERITIES = {1: "◆", 2: "▲", 3: "○"}
 
 
@@ -26,6 +27,7 @@ class AlarmsPage(QWidget):
         self._watch = context.watch
         self._rows: list[Group] = []
         self._aside = False
+        self._refreshed = 0.0
         self._head = PlainLabel("", "quiet").wrapped()
         titles = (
             tr("Severity"), tr("Since"), tr("Node"), tr("Card"), tr("What"), tr("Do"), tr("State"), tr("ID"),
@@ -46,7 +48,7 @@ class AlarmsPage(QWidget):
         self._quality = PlainLabel("", "faint").wrapped()
         self._build()
         self._watch.changed.connect(self.refresh)
-        context.ticked.connect(self.refresh)
+        context.ticked.connect(self._tick)
 
     def _button(self, text: str, command: str) -> QPushButton:
         button = QPushButton(text)
@@ -91,16 +93,22 @@ class AlarmsPage(QWidget):
         self._aside = not self._aside
         self.refresh()
 
+    def _tick(self) -> None:
+        # When alarms changed in this very turn they are shown already.
+        if time.monotonic() - self._refreshed > JUST_S:
+            self.refresh()
+
     def refresh(self) -> None:
         """Show the alarms as they stand."""
         if not self.isVisible():
             return
+        self._refreshed = time.monotonic()
         alarms, now = self._watch.alarms, time.time()
         shown, aside = alarms.shown(), alarms.set_aside()
         chosen = self.chosen_alarm()
         places = {
-            "rack": {n.node.name: n.node.rack for n in self._context.console.live.nodes},
-            "node": {n.node.name: n.node.name for n in self._context.console.live.nodes},
+            "rack": {n.name: n.rack for n in self._context.console.live.configured},
+            "node": {n.name: n.name for n in self._context.console.live.configured},
         }
         self._rows = [Group("", (a,)) for a in aside] if self._aside else grouped(shown, places)
         self._head.set_foreign(self._heading(len(shown), alarms.is_flood(now)), 400)

@@ -1,0 +1,1 @@
+"""What is sold: pool, tenants, plans, leases, meter, rating, invoices. Exact; append-only; its own file."""
