@@ -20,11 +20,13 @@ from console.commands import registry
 from console.fleet.fleetfile import FleetError
 from console.fleet.state import Problem, ProblemCode
 from console.history.errors import HistoryError
+from console.ledger.errors import LedgerError
 from console.registry import Command, Danger, Face, Parameter
 from console.remote.errors import LinkProblem
 from console.shift import handover_text
 
 DONE, FAILED, USAGE = 0, 1, 2
+BUSINESS = ("tenant", "plan", "supplier", "region", "sku", "pool", "lease", "meter", "invoice", "ledger")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,7 +86,8 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> Non
     if parameter.is_many and parameter.is_flag:
         parser.add_argument(flag, dest=parameter.name, action="append", type=parameter.kind, help=parameter.help)
     elif parameter.is_many:
-        parser.add_argument(parameter.name, nargs="+", type=parameter.kind, help=parameter.help)
+        nargs = "+" if parameter.is_required else "*"
+        parser.add_argument(parameter.name, nargs=nargs, type=parameter.kind, help=parameter.help)
     elif parameter.kind is bool:
         parser.add_argument(flag, dest=parameter.name, action="store_true", help=parameter.help)
     elif parameter.is_required and parameter.is_flag:
@@ -138,7 +141,7 @@ def main(
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
-    except (ConsoleError, HistoryError, OSError) as exc:
+    except (ConsoleError, HistoryError, LedgerError, OSError) as exc:
         output.complain(f"cardkeeper: {exc}")
         return FAILED
     except KeyboardInterrupt:
@@ -210,7 +213,8 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
         output.complain("nothing was done; give --yes to do it")
     if as_json:
         output.write_json(result)
-        return FAILED if wants_word else DONE
+        is_wrong = command.id == "ledger.verify" and not result["ok"]
+        return FAILED if wants_word or is_wrong else DONE
     match command.id:
         case "nodes":
             output.write_line(output.nodes_table(result))
@@ -255,6 +259,13 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
             output.write_line(output.operation_text(result))
         case "sudoers":
             output.write_line(f"# {result['path']}\n{result['helper']}\n{result['sudoers']}")
+        case "ledger.verify":
+            output.write_line(output.record_text(result))
+            return DONE if result["ok"] else FAILED
+        case "invoice.draft" | "invoice.issue" | "invoice.show" | "ledger.what-if":
+            output.write_line(output.invoice_text(result))
+        case name if name.split(".")[0] in BUSINESS:
+            output.write_line(output.records_table(result) if isinstance(result, list) else output.record_text(result))
         case "fleet.trust":
             recorded = result["recorded"]
             output.write_line(f"recorded {recorded}" if recorded else f"every host key to {result['node']} is known")

@@ -320,3 +320,49 @@ LINES = {
     "collect": collect_line,
     "audit.show": audit_line,
 }
+
+
+def records_table(rows: list[dict[str, Any]]) -> str:
+    """Records for a person, a column a key; lists as how many there are."""
+    if not rows:
+        return "none"
+    keys = [k for k in rows[0] if any(r.get(k) not in (None, "", [], {}) for r in rows)]
+    return table([k.upper().replace("_", " ") for k in keys], ([_cell(r.get(k)) for k in keys] for r in rows))
+
+
+def record_text(row: dict[str, Any]) -> str:
+    """One record for a person, a line a key."""
+    lines = []
+    for key, value in row.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{key}:", *(f"  {line}" for line in records_table(value).splitlines())]
+        elif value not in (None, "", [], {}):
+            lines.append(f"{key.replace('_', ' ')}: {plain(_cell(value, whole=True), 400)}")
+    return "\n".join(lines)
+
+
+def _cell(value: Any, whole: bool = False) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) if whole or len(value) < 2 else f"{len(value)}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return str(value)
+
+
+def invoice_text(found: dict[str, Any]) -> str:
+    """An invoice, a draft or a what-if for a person."""
+    head = found.get("invoice") or f"draft {found.get('tenant', '')}".strip()
+    columns = ("what", "lease", "sku", "quantity", "unit", "contracted_price", "amount")
+    rows = [
+        [("correction: " if line["class"] else "") + _cell(line["what"]), *(_cell(line[c]) for c in columns[1:])]
+        for line in found["lines"]
+    ]
+    lines = (
+        [f"{head}  {found['period']}", table([c.upper().replace("_", " ") for c in columns], rows)] if rows else [head]
+    )
+    lines.append(f"total {found['total']} {found['currency']}")
+    if found["carried"].strip("0."):
+        lines.append(f"credit carried {found['carried']} {found['currency']}")
+    return "\n".join(lines)

@@ -164,13 +164,31 @@ def reserve(ledger: Ledger, actor: str, name: str, cards: Sequence[str], at: int
     return get(ledger, name)
 
 
+def check(ledger: Ledger, lease: Lease, cards: Sequence[str]) -> None:
+    """Whether these cards can be the lease's from now on.
+
+    Raises:
+        LedgerError: they cannot; see `reserve`.
+    """
+    if not lease.held:
+        _fits(ledger, lease, cards, ledger.now_us())
+
+
 def _hold(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> None:
+    _fits(ledger, lease, cards, begin)
+    for uuid in sorted(set(cards)):
+        ledger.insert("hold", {"lease_id": lease.id, "card_uuid": uuid, "from_us": begin, "to_us": lease.end})
+
+
+def _fits(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> None:
     if len(set(cards)) != lease.cards:
         raise LedgerError(f"lease {lease.id} is of {lease.cards} cards; {len(set(cards))} were named")
     for uuid in cards:
         card = ledger.one("SELECT * FROM card WHERE uuid=?", (uuid,))
         if card is None or card["retired_us"] is not None:
             raise LedgerError(f"card {uuid} is not in the pool; see: cardkeeper pool list")
+        if begin < card["commissioned_us"]:
+            raise LedgerError(f"card {uuid} is in the pool only since {instant_text(card['commissioned_us'])}")
         if card["sku_id"] != lease.sku:
             raise LedgerError(f"card {uuid} is a {card['sku_id']}; lease {lease.id} is of {lease.sku}")
     taken = conflicts(ledger, cards, begin, lease.end)
@@ -181,8 +199,6 @@ def _hold(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> Non
             f"card {first['card']} is held by lease {first['lease']} from {instant_text(first['from_us'])} {until}"
         )
     _within_quota(ledger, lease, begin)
-    for uuid in sorted(set(cards)):
-        ledger.insert("hold", {"lease_id": lease.id, "card_uuid": uuid, "from_us": begin, "to_us": lease.end})
 
 
 def _within_quota(ledger: Ledger, lease: Lease, begin: int) -> None:

@@ -104,17 +104,20 @@ def add_sku(
         ledger.note(actor, "sku added", {"id": name, "model": model})
 
 
-def bind(ledger: Ledger, actor: str, cards: Iterable[Seen]) -> dict[str, list[str]]:
+def bind(ledger: Ledger, actor: str, cards: Iterable[Seen], since: int | None = None) -> dict[str, list[str]]:
     """Take over the live fleet: cards that are new are commissioned, those on another node moved.
 
     A card is of the SKU whose model is the one that its driver says. Nothing is retired here: a card that is not seen may
     only be lost.
 
+    Args:
+        since: since when new ones are in the pool, UTC microseconds; None now.
+
     Returns:
         {"commissioned", "moved", "unknown"}: UUIDs; unknown ones are of a model that no SKU has.
     """
     out: dict[str, list[str]] = {"commissioned": [], "moved": [], "unknown": []}
-    now = ledger.now_us()
+    now = ledger.now_us() if since is None else since
     with ledger.writing() as connection:
         skus = {r["model"]: r["id"] for r in ledger.rows("SELECT id,model FROM sku ORDER BY id DESC")}
         for card in cards:

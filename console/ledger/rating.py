@@ -361,20 +361,15 @@ def told(line: Line, digits: int) -> dict[str, Any]:
         "category": str(line.category), "class": "Correction" if line.is_correction else None, "period": line.of or None,
         "lease": line.lease or None, "plan": line.plan or None, "plan_version": line.version or None,
         "sku": line.sku or None, "what": line.what, "from": instant_text(line.begin), "to": instant_text(line.end),
-        "quantity": _decimal(Fraction(line.quantity, per)), "unit": line.unit or None,
+        "quantity": decimal_text(Fraction(line.quantity, per)), "unit": line.unit or None,
         "list_price": nano_text(line.list_nano), "contracted_price": nano_text(line.contracted_nano),
         "effective_price": nano_text(line.effective_nano), "amount": text_of(line.billed, digits),
     }  # fmt: skip
 
 
-def _decimal(value: Fraction) -> str:
+def decimal_text(value: Fraction) -> str:
     """At most twelve decimals, rounded half to even; for people, not for sums."""
-    return nano_text_12(round(value * 10**12))
-
-
-def nano_text_12(value: int) -> str:
-    """A number in units of 10^-12 as a decimal string."""
-    text = text_of(value, 12).rstrip("0").rstrip(".")
+    text = text_of(round(value * 10**12), 12).rstrip("0").rstrip(".")
     return text or "0"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import collector, health, history, operations, window
+from tests.bench import collector, health, history, ledger, operations, window
 
 BENCHES = {
     "collector": collector.fan_in,
@@ -22,6 +22,7 @@ BENCHES = {
     "burst": window.burst,
     "flood": window.flood,
     "told": window.told,
+    "ledger": ledger.month,
 }
 
 

@@ -1,6 +1,5 @@
 """Acting from the command line on a running demo fleet: plans change nothing, acts are seen, undone and audited."""
 
-import json
 import os
 import pty
 import select
@@ -11,46 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def demo():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "console", "--demo-server", "--nodes", "6", "--cards", "8"],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    ready = json.loads(process.stdout.readline())
-    yield ready["fleet"]
-    process.stdin.close()
-    assert process.wait(15) == 0
-    process.stdout.close()
-
-
-@pytest.fixture
-def cardkeeper(demo, tmp_path_factory):
-    """Run a command over the demo; `desk` is whose data folder it uses."""
-    folders = {}
-
-    def run(*arguments, desk="amal", code=0, streams=False, timeout=120):
-        data = folders.setdefault(desk, tmp_path_factory.mktemp(desk))
-        whole = [sys.executable, "-m", "console", *arguments, "--fleet", demo, "--data", str(data), "--json"]
-        done = subprocess.run(
-            whole, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
-        )
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        if code:
-            return done.stderr
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return lines if streams else lines[0]
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def cards(demo):
-    whole = [sys.executable, "-m", "console", "cards", "--fleet", demo, "--json"]
-    found = json.loads(subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=90, check=True).stdout)
-    return sorted(found, key=lambda c: (c["node"], c["index"]))
 
 
 def free(cards):

@@ -14,19 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def demo():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "console", "--demo-server", "--nodes", "6", "--cards", "8", "--skip", "155"],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    ready = json.loads(process.stdout.readline())
-    yield ready["fleet"]
-    process.stdin.close()
-    assert process.wait(15) == 0
-    process.stdout.close()
-
-
-@pytest.fixture(scope="module")
 def cardkeeper(demo, tmp_path_factory):
     data = tmp_path_factory.mktemp("data")
 
