@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any
 
 from console.ledger.invoices import lines_of
-from console.ledger.money import nano_text, text_of
 from console.ledger.rating import UNITS, Category, Line, decimal_text
 from console.ledger.store import Ledger
 from console.ledger.times import instant_text, span_of
@@ -56,7 +55,7 @@ def _of_account(tenant: dict[str, Any], invoice: str, issuer: str, within: tuple
 
 def _of_line(line: Line, digits: int, currency: str) -> dict[str, str]:
     category, name = _SERVICE.get(line.what, ("Compute", "Accelerator cards"))
-    billed = text_of(line.billed, digits)
+    billed = _number(Fraction(line.billed, 10**digits))
     made = {
         "BilledCost": billed, "EffectiveCost": billed, "ListCost": billed, "ContractedCost": billed,
         "ChargeCategory": str(line.category), "ChargeClass": "Correction" if line.is_correction else "",
@@ -68,10 +67,11 @@ def _of_line(line: Line, digits: int, currency: str) -> dict[str, str]:
     if line.unit:
         quantity = Fraction(line.quantity, UNITS[line.unit])
         made |= {
-            "PricingQuantity": decimal_text(quantity), "PricingUnit": _WORDS[line.unit],
-            "ListUnitPrice": nano_text(line.list_nano), "ContractedUnitPrice": nano_text(line.contracted_nano),
-            "ListCost": decimal_text(quantity * line.list_nano / 10**9),
-            "ContractedCost": decimal_text(quantity * line.contracted_nano / 10**9),
+            "PricingQuantity": _number(quantity), "PricingUnit": _WORDS[line.unit],
+            "ListUnitPrice": _number(Fraction(line.list_nano, 10**9)),
+            "ContractedUnitPrice": _number(Fraction(line.contracted_nano, 10**9)),
+            "ListCost": _number(quantity * line.list_nano / 10**9),
+            "ContractedCost": _number(quantity * line.contracted_nano / 10**9),
             "PricingCategory": "Committed" if line.what.startswith("Committed") else "Standard",
             "SkuId": line.sku or line.plan, "SkuPriceId": f"{line.plan}/{line.version}/{line.sku or 'any'}",
         }  # fmt: skip
@@ -80,6 +80,12 @@ def _of_line(line: Line, digits: int, currency: str) -> dict[str, str]:
     if line.lease:
         made |= {"ResourceId": line.lease, "ResourceName": line.lease, "ResourceType": "Lease"}
     return made
+
+
+def _number(value: Fraction) -> str:
+    """With a decimal always: readers that guess a column's type take whole numbers for something else."""
+    text = decimal_text(value)
+    return text if "." in text else f"{text}.0"
 
 
 def table(found: Iterable[dict[str, str]]) -> str:

@@ -37,9 +37,8 @@ def _fill(ledger: Ledger, count: int, events: int) -> None:
     begin = parse_instant("2026-03-01T00:00:00Z", "t")
     pool.add_sku(ledger, "bench", "h100", "NVIDIA", "Hopper", "H100", 81_559)
     cards = [[f"GPU-{t:03d}-{c}" for c in range(7)] for t in range(count)]
-    pool.bind(
-        ledger, "bench", [pool.Seen(u, "H100", f"gpu{t:03d}", "r1") for t, mine in enumerate(cards) for u in mine]
-    )
+    seen = [pool.Seen(u, "H100", f"gpu{t:03d}", "r1") for t, mine in enumerate(cards) for u in mine]
+    pool.bind(ledger, "bench", seen, begin)
     spec = {
         "kind": "payg", "currency": "CNY", "price_per_card_hour": "6.95", "granularity_s": 60,
         "discounts": [{"name": "volume", "percent": "7.5"}], "tax_percent": "6",
