@@ -116,7 +116,7 @@ def invoice_draft(console: Console, tenant: str, *, period: str) -> dict[str, An
         period: a month like 2026-03
     """
     with open_ledger(console) as ledger:
-        meter.tick(ledger)
+        meter.tick(ledger, tenant=tenant)
         return invoices.told_draft(ledger, invoices.draft(ledger, tenant, period))
 
 

@@ -39,8 +39,9 @@ def mark(ledger: Ledger) -> Mark:
 
 
 _METER = (
-    "SELECT card_uuid,resource,quantity,from_us,to_us,cause,announced_us,volume_id FROM meter m WHERE lease_id=? AND kind=? "
-    "AND seq<=? AND NOT EXISTS(SELECT 1 FROM meter v WHERE v.voids_seq=m.seq AND v.seq<=?) ORDER BY card_uuid,from_us"
+    "SELECT card_uuid,resource,quantity,from_us,to_us,cause,announced_us,volume_id FROM meter m WHERE lease_id=? AND "
+    "resource=? AND kind=? AND seq<=? AND NOT EXISTS(SELECT 1 FROM meter v WHERE v.voids_seq=m.seq AND v.seq<=?) "
+    "ORDER BY card_uuid,from_us"
 )
 
 
@@ -96,16 +97,15 @@ class Assembly:
             self.plans[name, version] = tenants.plan(self._ledger, name, version)
         return self.plans[name, version]
 
-    def _rows(self, lease: str, kind: str) -> Iterator[Any]:
-        return iter(self._ledger.db.execute(_METER, (lease, kind, self._at.meter, self._at.meter)))
+    def _rows(self, lease: str, kind: str, resource: str = "card") -> Iterator[Any]:
+        return iter(self._ledger.db.execute(_METER, (lease, resource, kind, self._at.meter, self._at.meter)))
 
     def _metered(
         self, lease: str
     ) -> tuple[dict[str, list[Span]], dict[str, list[Span]], dict[str, list[tuple[int, Span]]]]:
         usage: dict[str, list[Span]] = {}
-        for card, resource, _, begin, end, *_ in self._rows(lease, "usage"):
-            if resource == "card":
-                usage.setdefault(card, []).append((begin, end))
+        for card, _, _, begin, end, *_ in self._rows(lease, "usage"):
+            usage.setdefault(card, []).append((begin, end))
         down: dict[str, list[Span]] = {}
         announced: dict[str, list[tuple[int, Span]]] = {}
         for card, _, _, begin, end, cause, told, _ in self._rows(lease, "outage"):
@@ -138,16 +138,15 @@ class Assembly:
 
     def _volumes(self, lease: str, within: Span) -> tuple[tuple[int, tuple[Span, ...]], ...]:
         found: dict[int, list[Span]] = {}
-        for _, resource, gib, begin, end, *_ in self._rows(lease, "usage"):
-            if resource == "volume":
-                found.setdefault(gib, []).append((begin, end))
+        for _, _, gib, begin, end, *_ in self._rows(lease, "usage", "volume"):
+            found.setdefault(gib, []).append((begin, end))
         # Two volumes of one size are two: their time is added, not joined.
         return tuple((gib, tuple(clipped(sorted(spans), within))) for gib, spans in sorted(found.items()))
 
     def _egress(self, lease: str, within: Span) -> int:
         return sum(
-            sent for _, resource, sent, _, end, *_ in self._rows(lease, "usage")
-            if resource == "egress" and within[0] < end <= within[1] and self.within[0] < end <= self.within[1]
+            sent for _, _, sent, _, end, *_ in self._rows(lease, "usage", "egress")
+            if within[0] < end <= within[1] and self.within[0] < end <= self.within[1]
         )  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def issue(ledger: Ledger, actor: str, tenant: str, period: str) -> dict[str, Any
             raise LedgerError(
                 f"{period} of {tenant} ends at {instant_text(within[1])}; until then: cardkeeper invoice draft"
             )
-        meter.tick(ledger)
+        meter.tick(ledger, tenant=tenant)
         _in_order(ledger, tenant, period, tz)
         made = draft(ledger, tenant, period)
         return _write(ledger, actor, made, now)

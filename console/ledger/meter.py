@@ -157,9 +157,14 @@ def live_spans(events: Iterable[tuple[str, int]], until: int) -> list[Span]:
     return coalesced((a, min(b, until)) for a, b in out)
 
 
-def owed(ledger: Ledger, until: int) -> Iterator[Event]:
-    """What the lease clock has to say up to an instant and has not said yet."""
-    for lease in ledger.rows("SELECT id FROM lease ORDER BY id"):
+def owed(ledger: Ledger, until: int, tenant: str = "") -> Iterator[Event]:
+    """What the lease clock has to say up to an instant and has not said yet, of all tenants or one."""
+    which = (
+        ("SELECT id FROM lease WHERE tenant_id=? ORDER BY id", (tenant,))
+        if tenant
+        else ("SELECT id FROM lease ORDER BY id", ())
+    )
+    for lease in ledger.rows(*which):
         name = lease["id"]
         events = [
             (r["state"], r["at_us"])
@@ -182,7 +187,7 @@ def owed(ledger: Ledger, until: int) -> Iterator[Event]:
                 yield Event(CLOCK, f"{name}/{card}/{begin}", "usage", name, begin, end, card)
 
 
-def tick(ledger: Ledger, until: int | None = None) -> dict[str, int]:
-    """Record what the lease clock owes."""
+def tick(ledger: Ledger, until: int | None = None, tenant: str = "") -> dict[str, int]:
+    """Record what the lease clock owes, of all tenants or one."""
     with ledger.writing():
-        return append(ledger, list(owed(ledger, ledger.now_us() if until is None else until)))
+        return append(ledger, list(owed(ledger, ledger.now_us() if until is None else until, tenant)))

@@ -186,6 +186,7 @@ def connect(path: Path, writes: bool) -> sqlite3.Connection:
         else:
             uri = f"{path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, timeout=BUSY_S, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA recursive_triggers = ON")
         connection.execute("PRAGMA foreign_keys = ON")
         _check_version(connection, path, writes)
