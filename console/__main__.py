@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from console.spawn import COLLECTOR, DEMO_SERVER
 
 if TYPE_CHECKING:
-    from console.app import Config
+    from console.app import Config, Console
 
 
 def _window(config: Config) -> int:
@@ -30,6 +30,12 @@ def _pdf(report: str) -> bytes:
     return pdf_of(report)
 
 
+def _serve(console: Console, host: str, port: int, cert: Path | None, key: Path | None) -> int:
+    from console.api.server import serve
+
+    return serve(console, host, port, cert, key)
+
+
 def main() -> int:
     """Dispatch: the two child processes first, as they must start fast, then the command line."""
     arguments = sys.argv[1:]
@@ -47,7 +53,7 @@ def main() -> int:
         show_early()
     from console.cli.main import main as command_line
 
-    return command_line(arguments, _window, _pictures, _pdf)
+    return command_line(arguments, _window, _pictures, _pdf, _serve)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -35,9 +37,22 @@ _DIRS = platformdirs.PlatformDirs("cardkeeper", appauthor=False)
 DEMO_READY_S = 60.0
 
 
+_acting_for: ContextVar[str] = ContextVar("acting_for", default="")
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """What is done within is done by somebody else than the person at this workstation."""
+    before = _acting_for.set(name)
+    try:
+        yield
+    finally:
+        _acting_for.reset(before)
+
+
 def person() -> str:
     """Who acts here: login@workstation."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return _acting_for.get() or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 class ConsoleError(RuntimeError):
@@ -191,6 +206,11 @@ class Console:
             self.close()
             raise
         return self
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a live fleet to read."""
+        return self._collector is not None or self._replay is not None
 
     @property
     def can_act(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from console import acted, acting, billing, historic, leasing, returning, selling, shift, triaging
+from console import acted, acting, billing, callers, historic, leasing, returning, selling, shift, triaging
 from console.app import Console, ConsoleError
 from console.fleet.fleetfile import node_block, write_atomically
 from console.fleet.inventory import InventoryError, read_inventory
@@ -19,7 +19,9 @@ from console.telemetry.live import LiveFleet, Reading
 
 PUMP_S = 0.1
 
-__all__ = ["acted", "acting", "billing", "historic", "leasing", "registry", "returning", "selling", "shift", "triaging"]
+__all__ = [
+    "acted", "acting", "billing", "callers", "historic", "leasing", "registry", "returning", "selling", "shift", "triaging",
+]  # fmt: skip
 
 
 def _pump_until(console: Console, seconds: float, is_done: Any) -> None:

@@ -47,14 +47,18 @@ def instant(text: str | None, name: str) -> int | None:
             raise ConsoleError(f"--{name}: {exc}") from exc
 
 
-def read_json(path: str) -> Any:
-    """A JSON document of a file, or of standard input for "-". A number with decimals stays the text it was: 0.1 is 0.1.
+def read_json(path: Any) -> Any:
+    """A document that came with a request, or JSON of a file, or of standard input for "-".
+
+    A number with decimals stays the text that it was: 0.1 is 0.1.
 
     Raises:
         ConsoleError: it cannot be read, or is no JSON.
     """
     import sys
 
+    if not isinstance(path, str):
+        return path
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
         return json.loads(text, parse_float=str)
@@ -304,6 +308,23 @@ def pool_list(console: Console, *, at: str | None = None) -> list[dict[str, Any]
     """
     with open_ledger(console) as ledger:
         return pool.listing(ledger, instant(at, "at"))
+
+
+@registry.command("pool.available", "Count what is free", reads=False)
+def pool_available(
+    console: Console, *, sku: str = "", begin: str | None = None, end: str | None = None
+) -> list[dict[str, Any]]:
+    """How many cards of each SKU are free in each region for all of a time.
+
+    Args:
+        sku: only of this one
+        begin: from when on; now without it
+        end: until when; for ever without it
+    """
+    with open_ledger(console) as ledger:
+        since = instant(begin, "begin")
+        until = instant(end, "end")
+        return pool.available(ledger, ledger.now_us() if since is None else since, until, sku)
 
 
 @registry.command("pool.retire", "Take a card out of the pool", danger=Danger.LOCAL, reads=False)

@@ -26,7 +26,7 @@ from console.remote.errors import LinkProblem
 from console.shift import handover_text
 
 DONE, FAILED, USAGE = 0, 1, 2
-BUSINESS = ("tenant", "plan", "supplier", "region", "sku", "pool", "lease", "meter", "invoice", "ledger")
+BUSINESS = ("tenant", "plan", "supplier", "region", "sku", "pool", "lease", "meter", "invoice", "ledger", "caller")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,6 +72,14 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("folder", type=Path, help="what history import made, or any --data folder")
     follow = verbs.add_parser("open", help="Open the window where a console:// link points", parents=[common])
     follow.add_argument("link", help="console://FLEET/VIEW/...")
+    serve = verbs.add_parser(
+        "serve", help="Serve the HTTP API; on loopback unless it has a certificate", parents=[common]
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    serve.add_argument("--port", type=int, default=8089, help="port to listen at")
+    serve.add_argument("--cert", type=Path, help="certificate chain, PEM; needed beyond loopback")
+    serve.add_argument("--key", type=Path, help="its key, PEM")
+    serve.add_argument("--demo", action="store_true", help="over the embedded demo fleet")
     pictures = verbs.add_parser("shots", help="Write a picture of every view", parents=[common])
     pictures.add_argument("directory", type=Path)
     return parser
@@ -107,8 +115,9 @@ def main(
     window: Callable[[Config], int],
     pictures: Callable[[Config, Path], int],
     printer: Callable[[str], bytes] | None = None,
+    serve: Callable[[Console, str, int, Path | None, Path | None], int] | None = None,
 ) -> int:
-    """Run a command line; `window`, `pictures` and `printer` open what knows Qt."""
+    """Run a command line; `window`, `pictures` and `printer` open what knows Qt, `serve` what knows HTTP."""
     logs.configure()
     options = build_parser().parse_args(_joined(arguments))
     given = {k: getattr(options, k) for k in ("fleet", "data") if hasattr(options, k)}
@@ -127,6 +136,10 @@ def main(
             return window(replace(config, replay=options.folder, record=False))
         if options.verb == "open":
             return window(replace(config, record=True, link=options.link))
+        if options.verb == "serve" and serve is not None:
+            if options.demo:
+                config = replace(config, demo=Demo())
+            return _serve(replace(config, record=True), options, serve)
         if options.verb == "shots":
             return pictures(config, options.directory)
         return _run(options.command, config, options, as_json, printer)
@@ -137,7 +150,7 @@ def main(
     except LinkProblem as exc:
         found = exc.problem
         if options.verb == "fleet" and _accepts_key(found, options, as_json):
-            return main([*arguments, "--fingerprint", found.facts["fingerprint"]], window, pictures, printer)
+            return main([*arguments, "--fingerprint", found.facts["fingerprint"]], window, pictures, printer, serve)
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
@@ -201,6 +214,17 @@ def _run(
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left must not complain at exit
         return DONE
+    finally:
+        console.close()
+
+
+def _serve(
+    config: Config, options: argparse.Namespace, serve: Callable[[Console, str, int, Path | None, Path | None], int]
+) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    console = Console(config)
+    try:
+        return serve(console.start(), options.host, options.port, options.cert, options.key)
     finally:
         console.close()
 

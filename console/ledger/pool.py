@@ -194,3 +194,16 @@ def listing(ledger: Ledger, at: int | None = None) -> list[dict[str, Any]]:
         "WHERE c.commissioned_us<=? AND (c.retired_us IS NULL OR c.retired_us>?) ORDER BY c.node_id,c.uuid",
         (moment, moment, moment, moment),
     )
+
+
+def available(ledger: Ledger, begin: int, end: int | None, sku: str = "") -> list[dict[str, Any]]:
+    """Cards of each SKU and region, and how many of them nobody holds for all of a time; slices are of their cards."""
+    until = 2**63 - 1 if end is None else end
+    return ledger.rows(
+        "SELECT c.sku_id AS sku,n.region_id AS region,count(*) AS cards,sum(NOT EXISTS(SELECT 1 FROM hold h JOIN card k ON "
+        "k.uuid=h.card_uuid WHERE (k.uuid=c.uuid OR k.parent_uuid=c.uuid OR k.uuid=c.parent_uuid) AND h.from_us IS NOT h.to_us "
+        "AND h.from_us<? AND COALESCE(h.to_us,9223372036854775807)>?)) AS free FROM card c JOIN node n ON n.id=c.node_id "
+        "WHERE c.commissioned_us<=? AND (c.retired_us IS NULL OR c.retired_us>?) AND (?='' OR c.sku_id=?) GROUP BY 1,2 "
+        "ORDER BY 1,2",
+        (until, begin, begin, begin, sku, sku),
+    )

@@ -149,6 +149,10 @@ CREATE TABLE fx_rate(a TEXT NOT NULL,b TEXT NOT NULL,at_us INTEGER NOT NULL,rate
 CREATE TABLE audit(seq INTEGER PRIMARY KEY,at_us INTEGER NOT NULL,actor TEXT NOT NULL,what TEXT NOT NULL,
  body TEXT NOT NULL CHECK(json_valid(body))) STRICT;
 {_frozen("audit")}
+CREATE TABLE api_call(seq INTEGER PRIMARY KEY,at_us INTEGER NOT NULL,caller TEXT NOT NULL,command TEXT NOT NULL,
+ digest TEXT NOT NULL,status INTEGER NOT NULL,key TEXT NOT NULL,body TEXT NOT NULL) STRICT;
+CREATE INDEX api_call_key ON api_call(caller,key,seq) WHERE key<>'';
+{_frozen("api_call")}
 """
 
 
