@@ -13,6 +13,7 @@ from console.ledger.times import instant_text, parse_instant
 from console.ledger.whatif import what_if
 from console.registry import Danger, registry
 from console.selling import open_ledger, read_json
+from console.usage import statement
 
 ISSUER = "Cardkeeper"
 
@@ -186,6 +187,27 @@ def invoice_export(
     part.write_bytes(data)
     part.replace(path)
     return {"written": str(path), "bytes": len(data), "invoice": invoice}
+
+
+@registry.command("invoice.statement", "Tell a tenant how its cards were used", reads=False)
+def invoice_statement(console: Console, tenant: str, *, period: str, output: str = "") -> dict[str, Any]:
+    """Card-hours, how much of them was seen and idle, and what that cost, with the NVML reading it comes from.
+
+    Args:
+        tenant: whose
+        period: a month like 2026-03
+        output: write it as PDF, or as HTML where the name ends so
+    """
+    folder = console.config.history_folder
+    with open_ledger(console) as ledger:
+        found = statement(folder, ledger, tenant, period)
+    if output:
+        page = paper.statement_html(found)
+        if output.endswith(".html") or console.printer is None:
+            Path(output).write_text(page, "utf-8")
+        else:
+            Path(output).write_bytes(console.printer(page))
+    return found
 
 
 @registry.command("ledger.verify", "Check the ledger", reads=False)

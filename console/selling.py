@@ -17,6 +17,7 @@ from console.ledger.plans import Plan
 from console.ledger.store import Ledger
 from console.ledger.times import parse_instant
 from console.registry import Danger, registry
+from console.telemetry.live import LiveFleet
 
 
 def open_ledger(console: Console, writes: bool = True) -> Ledger:
@@ -250,10 +251,8 @@ def sku_list(console: Console) -> list[dict[str, Any]]:
         )
 
 
-def seen_cards(console: Console) -> list[pool.Seen]:
-    """The live fleet's cards as the pool takes them over."""
-    live = console.live
-    live.pump()
+def seen_cards(live: LiveFleet) -> list[pool.Seen]:
+    """The live fleet's cards as the pool takes them over. Only where the fleet may be read."""
     nodes = {n.node.name: n.node for n in live.nodes}
     out = []
     for row in live.entities:
@@ -280,7 +279,7 @@ def pool_bind(console: Console, *, skus: bool = False, since: str | None = None)
         console.live.pump()
         time.sleep(0.1)
     with open_ledger(console) as ledger:
-        return bind(ledger, seen_cards(console), skus, instant(since, "since"))
+        return bind(ledger, seen_cards(console.live), skus, instant(since, "since"))
 
 
 def bind(ledger: Ledger, seen: list[pool.Seen], skus: bool, since: int | None = None) -> dict[str, Any]:

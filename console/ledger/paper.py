@@ -54,7 +54,7 @@ def statement_html(statement: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><td>{e(r['lease'])}</td><td>{e(r['sku'])}</td><td class='n'>{e(r['card_hours'])}</td>"
         f"<td class='n'>{_share(r['seen_percent'])}</td><td class='n'>{_share(r['idle_percent'])}</td>"
-        f"<td class='n'>{e(r['waste'])}</td></tr>"
+        f"<td class='n'>{e(r['waste'] or 'unknown')}</td></tr>"
         for r in statement["leases"]
     )
     return f"""<!doctype html><html><head><meta charset="utf-8"><title>Statement</title><style>{_STYLE}</style></head><body>

@@ -55,6 +55,7 @@ class Actions:
             "incident.copy": self._copy_incident,
             "go.operations": lambda: window.go("operations"),
             "go.assignments": lambda: window.go("assignments"),
+            "go.business": lambda: window.go("business"),
             "go.settings": lambda: window.go("settings"),
             "go.in": self._go_in,
             "go.out": self._go_out,

@@ -18,6 +18,7 @@ from console.operations.states import Admin
 from console.past import PastFleet
 from console.rows import Rows
 from console.telemetry.live import LiveFleet
+from console.ui.bookkeeper import Bookkeeper
 from console.ui.desk import Desk
 from console.ui.preferences import Preferences
 from console.ui.timeline import Timeline
@@ -72,6 +73,7 @@ class Context(QObject):
         self.desk.looked.connect(self._take_books)
         folder = console.config.history_folder if console.can_act else None
         self.watch = Watch(self.rows.checkup, folder, self._notifications() if folder is not None else None)
+        self.books = Bookkeeper(folder)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""

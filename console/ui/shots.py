@@ -24,6 +24,7 @@ from console.fleet.state import Problem, ProblemCode
 from console.registry import Face
 from console.ui import i18n
 from console.ui.acts import ACTS
+from console.ui.business.page import BusinessPage
 from console.ui.dialogs.act import ActDialog
 from console.ui.dialogs.addnode import AddNodeDialog
 from console.ui.dialogs.gotime import GoDialog
@@ -64,6 +65,17 @@ class View:
     show: Callable[[MainWindow], QWidget | None]
     everywhere: bool = False
     settle_s: float = _SETTLE_S
+
+
+def _business(window: MainWindow, view: str = "leases") -> None:
+    """The demo's own business."""
+    page = window.page("business")
+    assert isinstance(page, BusinessPage)
+    window.go("business")
+    page.show_view(view)
+    window.context.books.look()
+    page.invoices.selectRow(0)
+    page.tenants.selectRow(1)
 
 
 def _fleet(view: str, selected: bool = False, filtered: str = "") -> Callable[[MainWindow], None]:
@@ -241,6 +253,10 @@ VIEWS: tuple[View, ...] = (
     View("past-card", _past("card"), everywhere=True, settle_s=2.0),
     View("card-hour", _hour, settle_s=2.0),
     View("dialog-go-to-time", _go_to_time, everywhere=True, settle_s=0.3),
+    View("business", lambda window: _business(window), everywhere=True, settle_s=4.0),
+    View("business-tenants", lambda window: _business(window, "tenants"), settle_s=3.0),
+    View("business-usage", lambda window: _business(window, "usage"), settle_s=3.0),
+    View("business-invoices", lambda window: _business(window, "invoices"), settle_s=3.0),
     View("alarms", lambda window: window.go("alarms"), everywhere=True, settle_s=2.0),
     View("node-verdict", _verdict, everywhere=True, settle_s=2.0),
     View("dialog-put-aside", lambda window: ShelveDialog(window.frame, "Clocks held by the power brake"), settle_s=0.3),

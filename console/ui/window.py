@@ -230,6 +230,7 @@ class MainWindow(QWidget):
             self.status.tick()
             self.context.look()
             desk.tick(self.place.page in ("operations", "assignments"))
+            self.context.books.tick(self.place.page == "business")
             self.context.ticked.emit() if line.is_live else self.timebar.tick()
 
     def _moved(self) -> None:
@@ -298,6 +299,7 @@ class MainWindow(QWidget):
         self.context.timeline.close()
         self.context.desk.close()
         self.context.watch.close()
+        self.context.books.close()
         self.preferences.geometry = self.frame.saveGeometry()
         for name, page in self._pages.items():
             if hasattr(page, "state"):

@@ -76,6 +76,12 @@ def _assignments(context: Context) -> QWidget:
     return AssignmentsPage(context)
 
 
+def _business(context: Context) -> QWidget:
+    from console.ui.business.page import BusinessPage
+
+    return BusinessPage(context)
+
+
 def _node(context: Context) -> QWidget:
     from console.ui.pages.node import NodePage
 
@@ -103,6 +109,7 @@ PAGES: dict[str, Page] = {
         Page("alarms", "Alarms", "alarms", _alarms, rail="top", inspects=True),
         Page("operations", "Operations", "operations", _operations, rail="top"),
         Page("assignments", "Assigned", "assignments", _assignments, rail="top", inspects=True),
+        Page("business", "Business", "business", _business, rail="top"),
         Page("node", "Node", "node", _node, under="nodes", inspects=True),
         Page("card", "Card", "card", _card, under="fleet"),
         Page("settings", "Settings", "settings", _settings, rail="bottom"),

@@ -1,0 +1,87 @@
+"""A business for the demo: tenants, plans, leases of last month, of now and to come, so that there is something to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from console.ledger import invoices, leases, pool, tenants
+from console.ledger.pool import Seen
+from console.ledger.schema import FILE
+from console.ledger.store import Ledger
+from console.ledger.times import midnight, period_of, shifted, span_of
+
+TENANTS = (
+    ("atlas", "Atlas Weather", "Asia/Riyadh", "USD", "weather"),
+    ("dunya", "Dunya Language Models", "Asia/Riyadh", "USD", "language models"),
+    ("helix", "Helix Proteins", "Europe/Berlin", "EUR", "life science"),
+    ("pangu", "盘古气象", "Asia/Shanghai", "CNY", "weather"),
+)
+DAY_US = 86_400_000_000
+
+
+def stock(folder: Path, cards: Sequence[Seen]) -> None:
+    """Begin a ledger over these cards, unless there is one."""
+    if (folder / FILE).exists() or not cards:
+        return
+    with Ledger(folder) as ledger, ledger.writing():
+        _stock(ledger, [c for c in cards if not c.parent])
+
+
+def _stock(ledger: Ledger, cards: Sequence[Seen]) -> None:
+    now, by = ledger.now_us(), "demo"
+    period = shifted(period_of(now, "UTC"), -1)
+    begin = span_of(period, "UTC")[0] - 40 * DAY_US
+    for model in sorted({c.model for c in cards}):
+        name = "-".join(model.lower().split()[1:3])
+        memory = max(c.memory_mib for c in cards if c.model == model) or 1
+        pool.add_sku(ledger, by, name, model.split()[0], "", model, memory, "as the driver says")
+    pool.bind(ledger, by, cards, begin)
+    for name, title, tz, currency, industry in TENANTS:
+        tenants.add(ledger, by, name, title, tz, currency, industry)
+    sla = [{"below_percent": "99.9", "credit_percent": "10"}]
+    for currency, price, month in (("USD", "2.35", "1290"), ("EUR", "2.20", "1200"), ("CNY", "13.50", "7600")):
+        tenants.add_plan(ledger, by, f"hourly-{currency.lower()}", {
+            "kind": "payg", "currency": currency, "price_per_card_hour": price, "granularity_s": 60, "sla": sla,
+        }, begin)  # fmt: skip
+        tenants.add_plan(ledger, by, f"monthly-{currency.lower()}", {
+            "kind": "subscription", "currency": currency, "price_per_card": month,
+        }, begin)  # fmt: skip
+    _leases(ledger, [c["uuid"] for c in pool.listing(ledger)], period, now)
+
+
+def _leases(ledger: Ledger, uuids: Sequence[str], period: str, now: int) -> None:
+    """Runs of cards of one SKU: some since last month, some returned, some to come."""
+    by, today = "demo", midnight(datetime.now().date(), "UTC")
+    groups: dict[str, list[str]] = {}
+    for uuid in uuids:
+        row = ledger.one("SELECT sku_id FROM card WHERE uuid=?", (uuid,))
+        assert row is not None
+        groups.setdefault(row["sku_id"], []).append(uuid)
+    wanted = (
+        ("atlas", "hourly-usd", 8, -34, None), ("dunya", "monthly-usd", 8, -20, 40), ("helix", "hourly-eur", 4, -12, 3),
+        ("pangu", "hourly-cny", 4, -2, 58), ("helix", "monthly-eur", 4, 4, 34), ("atlas", "hourly-usd", 2, 1, 9),
+    )  # fmt: skip
+    for tenant, plan, count, since, until in wanted:
+        sku = max(groups, key=lambda s: len(groups[s]))
+        mine, groups[sku] = groups[sku][:count], groups[sku][count:]
+        if not mine:
+            continue
+        begin, end = today + since * DAY_US, None if until is None else today + until * DAY_US
+        one = leases.request(ledger, by, tenant, plan, sku, len(mine), begin, end)
+        if begin > now:
+            leases.reserve(ledger, by, one.id, mine)
+        else:
+            leases.activate(ledger, by, one.id, mine, begin)
+    for row in ledger.rows("SELECT id,tz FROM tenant ORDER BY id"):
+        first = ledger.one(
+            "SELECT MIN(e.at_us) AS at FROM lease_event e JOIN lease l ON l.id=e.lease_id WHERE l.tenant_id=? AND "
+            "e.state='active'", (row["id"],),
+        )  # fmt: skip
+        if first is None or first["at"] is None:
+            continue
+        due = period_of(first["at"], row["tz"])
+        while due <= period and span_of(due, row["tz"])[1] <= now:
+            invoices.issue(ledger, by, row["id"], due)
+            due = shifted(due, 1)
