@@ -9,10 +9,12 @@ from typing import Any
 
 from console.app import Console, ConsoleError, person
 from console.ledger import focus, invoices, meter, paper
-from console.ledger.times import instant_text, parse_instant
+from console.ledger.store import Ledger
+from console.ledger.times import instant_text, parse_instant, span_of
 from console.ledger.whatif import what_if
+from console.proof import take
 from console.registry import Danger, registry
-from console.selling import open_ledger, read_json
+from console.selling import instant, open_ledger, read_json
 from console.usage import statement
 
 ISSUER = "Cardkeeper"
@@ -23,6 +25,21 @@ def meter_run(console: Console) -> dict[str, int]:
     """Record what the lease clock owes up to now."""
     with open_ledger(console) as ledger:
         return meter.tick(ledger)
+
+
+@registry.command("meter.evidence", "Take outages and gaps from the record", danger=Danger.LOCAL, reads=False)
+def meter_evidence(console: Console, *, since: str = "-1d") -> dict[str, int]:
+    """Record, of leased cards, outages with their cause and gaps in telemetry.
+
+    An outage stops pay-as-you-go; a gap changes no bill, and asks to be looked at.
+
+    Args:
+        since: from when on, like -7d
+    """
+    begin = instant(since, "since")
+    assert begin is not None
+    with open_ledger(console) as ledger:
+        return take(console.config.history_folder, ledger, begin)
 
 
 @registry.command("meter.append", "Record events", danger=Danger.LOCAL, reads=False)
@@ -117,6 +134,7 @@ def invoice_draft(console: Console, tenant: str, *, period: str) -> dict[str, An
         period: a month like 2026-03
     """
     with open_ledger(console) as ledger:
+        _prove(console, ledger, tenant, period)
         meter.tick(ledger, tenant=tenant)
         return invoices.told_draft(ledger, invoices.draft(ledger, tenant, period))
 
@@ -130,7 +148,14 @@ def invoice_issue(console: Console, tenant: str, *, period: str) -> dict[str, An
         period: a month like 2026-03
     """
     with open_ledger(console) as ledger:
+        _prove(console, ledger, tenant, period)
         return invoices.issue(ledger, person(), tenant, period)
+
+
+def _prove(console: Console, ledger: Ledger, tenant: str, period: str) -> None:
+    """What the record says of the month goes into the meter before it is rated."""
+    begin, end = span_of(period, ledger.known("tenant", tenant, "tenant")["tz"])
+    take(console.config.history_folder, ledger, begin, end)
 
 
 @registry.command("invoice.list", "List invoices", reads=False)

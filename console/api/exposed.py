@@ -14,19 +14,23 @@ from console.registry import Command, Danger, Parameter
 VIEWER = (
     "nodes", "cards", "findings", "why", "lemons", "alarms.list", "holds", "operations.list", "operations.show",
     "tenant.list", "plan.list", "supplier.list", "region.list", "sku.list", "pool.list", "pool.available", "lease.list",
-    "lease.show", "meter.list", "invoice.list", "invoice.show", "ledger.verify", "ledger.what-if",
+    "lease.show", "meter.list", "invoice.list", "invoice.show", "invoice.statement", "ledger.verify", "ledger.what-if",
 )  # fmt: skip
 OPERATOR = (
     "drain", "undrain", "assign", "release", "return", "maintenance.begin", "maintenance.end", "mark-healthy", "alarms.ack",
     "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add",
     "region.link", "sku.add", "pool.bind", "pool.retire", "lease.request", "lease.reserve", "lease.begin", "lease.return",
-    "lease.end", "lease.change", "lease.plan", "meter.run", "meter.append", "meter.void", "invoice.draft", "invoice.issue",
+    "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
+    "invoice.draft", "invoice.issue",
 )  # fmt: skip
 TENANT = (
     "plan.list", "sku.list", "pool.available", "lease.list", "lease.show", "lease.request", "invoice.list", "invoice.show",
-    "invoice.draft", "ledger.what-if",
+    "invoice.draft", "invoice.statement", "ledger.what-if",
 )  # fmt: skip
 """What a tenant may ask, of itself."""
+
+HIDDEN = ("output",)
+"""Files of the server are nobody's business."""
 
 DOCUMENT = "file"
 """A parameter that is a file on the command line is a document in a request's body."""
@@ -56,10 +60,14 @@ def is_read(command: Command) -> bool:
     return command.danger is Danger.NONE and not any(p.name == DOCUMENT or p.is_many for p in command.parameters)
 
 
+def _parameters(command: Command) -> list[Parameter]:
+    return [p for p in command.parameters if p.name not in HIDDEN]
+
+
 def model(command: Command) -> type[BaseModel]:
     """The arguments of a command as a strict model."""
     fields: dict[str, Any] = {}
-    for parameter in command.parameters:
+    for parameter in _parameters(command):
         kind = _kind(parameter, is_read(command))
         default = ... if parameter.is_required else parameter.default
         fields[parameter.name if parameter.name != DOCUMENT else "document"] = (
@@ -93,7 +101,7 @@ def arguments(command: Command, given: BaseModel) -> dict[str, Any]:
     """What the command's function is called with. null means not given."""
     values = given.model_dump()
     out = {}
-    for parameter in command.parameters:
+    for parameter in _parameters(command):
         value = values["document" if parameter.name == DOCUMENT else parameter.name]
         if value is None and not parameter.is_required:
             value = parameter.default

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from console.ledger.errors import LedgerError
 from console.ledger.schema import FILE, connect
 
@@ -40,6 +38,9 @@ class Ledger:
             LedgerError: it cannot be.
         """
         self.path = folder / FILE
+        # SQLite's packages cost a seventh of a second, which commands that need no ledger do not pay.
+        import sqlite_utils
+
         self._connection = connect(self.path, writes)
         self.db = sqlite_utils.Database(self._connection, use_counts_table=False)
         self._wall_ns = wall_ns

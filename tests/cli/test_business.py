@@ -100,7 +100,7 @@ def test_an_invoice_in_every_form(cardkeeper, shop, file, tmp_path):
     rows = list(csv.DictReader(io.StringIO(out["focus"].decode())))
     assert sum(Decimal(r["BilledCost"]) for r in rows) == Decimal("558")
     assert {r["BillingCurrency"] for r in rows} == {"KWD"}
-    assert rows[0]["PricingQuantity"] == "744"
+    assert rows[0]["PricingQuantity"] == "744.0"
     assert rows[0]["BillingPeriodStart"] == "2026-02-28T21:00:00Z"
     assert "there is no invoice" in cardkeeper("invoice", "export", "none", "-o", str(tmp_path / "x"), code=1)
     assert cardkeeper("ledger", "verify")["invoices"] == 1
