@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
 
 from PySide6.QtCore import Qt
@@ -19,17 +19,20 @@ from PySide6.QtWidgets import (
 
 from console.fleet.condition import Condition
 from console.fleet.show import DASH
-from console.ledger import invoices, leases
+from console.ledger import invoices, leases, meter
 from console.ledger.store import Ledger
+from console.operations.journal import Operation, OpState
 from console.selling import seen_cards
-from console.standing import Standing
+from console.standing import PAYING, Standing
+from console.ui.acts import ACTS
 from console.ui.business import tables
 from console.ui.business.calendar import Calendar
 from console.ui.business.lines import LinesTable
 from console.ui.business.reserve import ReserveDialog
 from console.ui.context import Context
+from console.ui.dialogs.act import ActDialog
 from console.ui.parts import TextTable
-from console.ui.text import PlainLabel, tr
+from console.ui.text import PlainLabel, ask, tr
 
 VIEWS = ("leases", "tenants", "pool", "usage", "invoices")
 
@@ -55,11 +58,15 @@ class BusinessPage(QWidget):
         self.usage = TextTable(tables.titles("usage"), tr("Usage"), 0, is_mono=False)
         self.invoices = TextTable(tables.titles("invoices"), tr("Invoices"), 1, is_mono=False)
         self.lines = LinesTable(tables.titles("lines"), tr("Lines"))
+        self.begin = QPushButton(tr("Begin…"))
+        self.give_back = QPushButton(tr("Return…"))
         self.cancel = QPushButton(tr("Cancel the lease…"))
         self._build()
         self.calendar.asked.connect(self._reserve)
         self.calendar.chosen.connect(self._show_lease)
         self.calendar.pointed.connect(context.pointed.emit)
+        self.begin.clicked.connect(self._begin)
+        self.give_back.clicked.connect(self._give_back)
         self.cancel.clicked.connect(self._cancel)
         self.tenants.currentCellChanged.connect(lambda *_: self._show_tenant())
         self.cards.cellDoubleClicked.connect(lambda row, _: self._open_card(row))
@@ -90,8 +97,9 @@ class BusinessPage(QWidget):
             self._chips[name] = chip
             bar.addWidget(chip)
         bar.addStretch(1)
-        self.cancel.setAutoDefault(False)
-        bar.addWidget(self.cancel)
+        for button in (self.begin, self.give_back, self.cancel):
+            button.setAutoDefault(False)
+            bar.addWidget(button)
         for parts in ((self.calendar, self.leases), (self.tenants, self.cards), (self.pool,), (self.usage,),
                       (self.invoices, self.lines)):  # fmt: skip
             self._stack.addWidget(_split(parts))
@@ -108,7 +116,8 @@ class BusinessPage(QWidget):
         """Show one of VIEWS."""
         self._chips[name].setChecked(True)
         self._stack.setCurrentIndex(VIEWS.index(name))
-        self.cancel.setVisible(name == "leases")
+        for button in (self.begin, self.give_back, self.cancel):
+            button.setVisible(name == "leases")
 
     def open(self, argument: str) -> None:
         """Show a view by its name; a link may name it."""
@@ -242,7 +251,11 @@ class BusinessPage(QWidget):
         one = self.chosen_lease()
         self.calendar.lease = "" if one is None else one.id
         self.calendar.viewport().update()
-        self.cancel.setEnabled(one is not None and leases.State.CANCELLED in leases.NEXT[one.state])
+        can = () if one is None else leases.NEXT[one.state]
+        is_live = self._context.timeline.is_live and self._context.desk.can_act
+        self.cancel.setEnabled(leases.State.CANCELLED in can)
+        self.begin.setEnabled(is_live and one is not None and one.state is leases.State.RESERVED)
+        self.give_back.setEnabled(is_live and one is not None and one.state in PAYING)
 
     def _reserve(self, cards: Sequence[str], begin: int, end: int) -> None:
         standing = self._books.standing
@@ -273,8 +286,6 @@ class BusinessPage(QWidget):
         )
 
     def _cancel(self) -> None:
-        from console.ui.text import ask
-
         one, by = self.chosen_lease(), self._context.watch.by
         if one is None or not ask(
             self.window(), tr("Cancel the lease"), f"{one.id}: {one.tenant}, {one.cards} × {one.sku}",
@@ -285,6 +296,43 @@ class BusinessPage(QWidget):
             lambda ledger: leases.end_early(ledger, by, one.id, leases.State.CANCELLED, tr("cancelled in the window")),
             lambda done: self._context.said.emit(tr("Cancelled: {lease}").format(lease=done.id)), self._refused,
         )  # fmt: skip
+
+    def _act(self, name: str, title: str, one: leases.Lease, why: str, done: Callable[[Ledger], object]) -> ActDialog:
+        """The act on the nodes that a lease's step needs; the ledger follows only when they confirmed."""
+        dialog = ActDialog(self.window(), self._context, ACTS[name], title, list(one.held), why, {})
+
+        def then(operation: Operation) -> None:
+            if operation.state is OpState.DONE:
+                self._books.do(done, lambda _: None, self._refused)
+
+        dialog.then = then
+        return dialog
+
+    def _begin(self) -> None:
+        one, by = self.chosen_lease(), self._context.watch.by
+        if one is None:
+            return
+        dialog = self._act(
+            "acts.assign", tr("Begin the lease {lease}").format(lease=one.id), one, f"lease {one.id}",
+            lambda ledger: leases.activate(ledger, by, one.id),
+        )  # fmt: skip
+        dialog.fill("tenant", one.tenant)
+        if one.end is not None:
+            dialog.fill("until", f"{self._context.local(one.end / 1e6):%Y-%m-%d %H:%M}")
+        dialog.exec()
+
+    def _give_back(self) -> None:
+        one, by = self.chosen_lease(), self._context.watch.by
+        if one is None:
+            return
+
+        def done(ledger: Ledger) -> None:
+            leases.give_back(ledger, by, one.id)
+            meter.tick(ledger, tenant=one.tenant)
+
+        self._act(
+            "acts.release", tr("Return the lease {lease}").format(lease=one.id), one, f"lease {one.id} ends", done
+        ).exec()
 
     def _refused(self, why: str) -> None:
         self._context.desk.failed.emit(why)

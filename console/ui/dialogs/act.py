@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from console.fleet.show import plain
 from console.history.when import parse_end, parse_span
+from console.operations.journal import Operation
 from console.operations.plan import Asked, Plan
 from console.ui.acts import Act
 from console.ui.context import Context
@@ -47,6 +49,7 @@ class ActDialog(QDialog):
         reason, word: the lines that a person types into.
         button: does it.
         body: what would happen, in words.
+        then: hears of the operation when it ended, in whatever state.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class ActDialog(QDialog):
         super().__init__(parent)
         self._context, self._act, self._words, self._more = context, act, words, more
         self.plan: Plan | None = None
+        self.then: Callable[[Operation], None] | None = None
         self.setWindowTitle(title)
         self.setMinimumWidth(680)
         self.resize(740, 620)
@@ -127,6 +131,12 @@ class ActDialog(QDialog):
         order = [self.reason, *self._fields.values(), self.word, self.button, self._cancel, self._arm]
         for one, after in itertools.pairwise(order):
             QWidget.setTabOrder(one, after)
+
+    def fill(self, name: str, text: str) -> None:
+        """Fill in a field, as a person would type it."""
+        line = self._fields[name]
+        assert isinstance(line, QLineEdit)
+        line.setText(text)
 
     def _field(self, name: str) -> QLineEdit | QComboBox:
         if name == "deadline":
@@ -255,9 +265,16 @@ class ActDialog(QDialog):
         if not isinstance(made, Plan) or not self.button.isEnabled():
             return
         context, title = self._context, self._title.text()
+        then = self.then
+
+        def ended(operation: Operation) -> None:
+            context.said.emit(f"{title}: {operation.state}")
+            if then is not None:
+                then(operation)
+
         context.desk.carry_out(
             made,
-            lambda op: context.said.emit(f"{title}: {op.state}"),
+            ended,
             lambda why: context.desk.failed.emit(f"{title}: {why}"),
         )
         context.said.emit(tr("{act} is under way; F6 shows its steps").format(act=title))
