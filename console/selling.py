@@ -309,6 +309,20 @@ def pool_list(console: Console, *, at: str | None = None) -> list[dict[str, Any]
         return pool.listing(ledger, instant(at, "at"))
 
 
+@registry.command("pool.volume", "Add a volume of storage", danger=Danger.LOCAL, reads=False)
+def pool_volume(console: Console, name: str, *, region: str, gib: int) -> dict[str, Any]:
+    """Add a volume, so that its time can be metered and billed beside cards.
+
+    Args:
+        name: a short name
+        region: where it is
+        gib: its size
+    """
+    with open_ledger(console) as ledger:
+        pool.add_volume(ledger, person(), name, region, gib)
+        return {"volume": name, "region": region, "gib": gib}
+
+
 @registry.command("pool.available", "Count what is free", reads=False)
 def pool_available(
     console: Console, *, sku: str = "", begin: str | None = None, end: str | None = None

@@ -19,8 +19,8 @@ VIEWER = (
 OPERATOR = (
     "drain", "undrain", "assign", "release", "return", "maintenance.begin", "maintenance.end", "mark-healthy", "alarms.ack",
     "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add",
-    "region.link", "sku.add", "pool.bind", "pool.retire", "lease.request", "lease.reserve", "lease.begin", "lease.return",
-    "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
+    "region.link", "sku.add", "pool.bind", "pool.volume", "pool.retire", "lease.request", "lease.reserve", "lease.begin",
+    "lease.return", "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
     "invoice.draft", "invoice.issue",
 )  # fmt: skip
 TENANT = (

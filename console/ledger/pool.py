@@ -104,6 +104,21 @@ def add_sku(
         ledger.note(actor, "sku added", {"id": name, "model": model})
 
 
+def add_volume(ledger: Ledger, actor: str, name: str, region: str, gib: int) -> None:
+    """Add a volume of storage, so that its time can be metered.
+
+    Raises:
+        LedgerError: it is there, its region is unknown, or it has no size.
+    """
+    checked_id(name, "volume")
+    ledger.known("region", region, "region")
+    if gib < 1:
+        raise LedgerError(f"volume {name}: its size in GiB is 1 or more")
+    with ledger.writing():
+        ledger.insert("volume", {"id": name, "region_id": region, "gib": gib})
+        ledger.note(actor, "volume added", {"id": name, "region": region, "gib": gib})
+
+
 def bind(ledger: Ledger, actor: str, cards: Iterable[Seen], since: int | None = None) -> dict[str, list[str]]:
     """Take over the live fleet: cards that are new are commissioned, those on another node moved.
 

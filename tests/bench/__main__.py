@@ -23,6 +23,7 @@ BENCHES = {
     "flood": window.flood,
     "told": window.told,
     "ledger": ledger.month,
+    "invoice": ledger.opened,
 }
 
 

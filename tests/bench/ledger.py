@@ -58,6 +58,52 @@ def _fill(ledger: Ledger, count: int, events: int) -> None:
             ))  # fmt: skip
 
 
+def opened(lines: int = 10_000) -> dict[str, Any]:
+    """Milliseconds from lines to pixels of an invoice of that many lines, and until it is read from the file."""
+    from console.ledger.rating import Category, Line
+    from console.ui.business import tables
+    from console.ui.business.lines import LinesTable
+    from console.ui.early import application
+
+    application()
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder), wall_ns=_April()) as ledger:
+        tenants.add(ledger, "bench", "t", "", "UTC", "CNY")
+        made = [
+            Line(
+                Category.USAGE,
+                "",
+                "p",
+                1,
+                "",
+                f"Card time {i}",
+                0,
+                1,
+                3_600_000_000,
+                "card-hour",
+                1,
+                1,
+                1,
+                i,
+                "2026-03",
+            )
+            for i in range(lines)
+        ]
+        at = invoices.mark(ledger)
+        invoices._write(
+            ledger, "bench", invoices.Draft("t", "2026-03", "CNY", 2, tuple(made), 0, 0, at), ledger.now_us()
+        )
+        table = LinesTable(tables.titles("lines"), "Lines")
+        table.resize(1100, 600)
+        table.show()
+        begun = time.perf_counter()
+        found = tables.invoice_lines(invoices.get(ledger, "2026-03-t"))
+        read = time.perf_counter()
+        table.show_rows(found)
+        table.repaint()
+        shown = time.perf_counter()
+    return {"lines": lines, "read_ms": round((read - begun) * 1e3), "show_ms": round((shown - read) * 1e3)}
+
+
 def month(events: int = EVENTS, count: int = TENANTS) -> dict[str, Any]:
     """CPU seconds on one core: recording, rating and invoicing, checking; and the growth of memory while invoicing."""
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder), wall_ns=_April()) as ledger:

@@ -1,5 +1,7 @@
 """The ledger's file: what it refuses, leases and their holds, the meter, invoices, corrections, and the check of all of it."""
 
+import csv
+import io
 import json
 import random
 import shutil
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.ledger import invoices, leases, meter, pool, tenants
+from console.ledger import focus, invoices, leases, meter, pool, tenants
 from console.ledger.errors import LedgerError
 from console.ledger.leases import State
 from console.ledger.meter import Event
@@ -457,3 +459,50 @@ def test_24_currencies_are_never_mixed(ledger):
         leases.request(ledger, "op", "tokyo", "hourly", "h100", 1, at("2026-03-01"))
     with pytest.raises(LedgerError, match="needs another name"):
         tenants.add_plan(ledger, "op", "hourly", {"kind": "payg", "currency": "JPY", "price_per_card_hour": "300"})
+
+
+MANDATORY = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargePeriodStart", "ChargePeriodEnd", "ContractedCost",
+    "EffectiveCost", "InvoiceIssuer", "ListCost", "PricingQuantity", "PricingUnit", "Provider", "Publisher",
+    "ServiceCategory", "ServiceName",
+)  # fmt: skip
+"""Of FOCUS 1.2."""
+
+
+def test_25_focus_rows_sum_to_the_invoice(ledger, clock):
+    spec = {
+        "kind": "payg", "currency": "USD", "price_per_card_hour": "2.345678901", "tax_percent": "15",
+        "discounts": [{"name": "volume", "percent": "12.5"}], "sla": [{"below_percent": "99.9", "credit_percent": "10"}],
+        "storage_price_per_gib_hour": "0.0001", "egress_price_per_gib": "0.05",
+    }  # fmt: skip
+    tenants.add_plan(ledger, "op", "full", spec)
+    lease = lend(ledger, clock, "2026-02-01T00:00:00+03:00", CARDS[:3], plan="full")
+    pool.add_volume(ledger, "op", "vol1", "riyadh", 500)
+    begin, end = at("2026-02-03"), at("2026-02-20")
+    clock.set("2026-03-02")
+    meter.append(ledger, [
+        Event("h", "o", "outage", lease.id, begin, begin + 20 * HOUR, CARDS[0], cause="provider"),
+        Event("s", "v", "usage", lease.id, begin, end, resource="volume", volume="vol1", quantity=500),
+        Event("n", "e", "usage", lease.id, begin, end, resource="egress", quantity=7 * 2**30 + 1),
+    ])  # fmt: skip
+    invoices.issue(ledger, "op", "atlas", "2026-02")
+    meter.append(ledger, [Event("h", "o2", "outage", lease.id, end, end + HOUR, CARDS[1], cause="provider")])
+    clock.set("2026-04-02")
+    for period in ("2026-02", "2026-03"):
+        if period != "2026-02":
+            invoices.issue(ledger, "op", "atlas", period)
+        made = invoices.get(ledger, f"{period}-atlas")
+        rows = list(csv.DictReader(io.StringIO(focus.table(focus.rows(ledger, made["invoice"], "Gulf Compute")))))
+        assert sum(Decimal(r["BilledCost"]) for r in rows) == Decimal(made["total"])
+        assert sum(Decimal(line["amount"]) for line in made["lines"]) == Decimal(made["total"])
+        for r in rows:
+            assert all(c in r and (r[c] or c in ("ChargeClass", "PricingQuantity", "PricingUnit")) for c in MANDATORY)
+            assert r["ChargePeriodStart"].endswith("Z")
+            assert "," not in r["BilledCost"]
+            if r["PricingUnit"] and not r["ChargeClass"]:
+                assert Decimal(r["ListCost"]) >= Decimal(r["ContractedCost"])
+    whats = [line["what"] for line in invoices.get(ledger, "2026-02-atlas")["lines"]]
+    assert {"Card time", "Storage", "Data sent"} <= set(whats)
+    assert any(r["ChargeClass"] == "Correction" for r in rows)
+    assert invoices.verify(ledger)["ok"]

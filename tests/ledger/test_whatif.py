@@ -85,7 +85,7 @@ def test_many_small_events_do_not_drift():
         ("Asia/Riyadh", "2028-02", 696),
     ],
 )
-def test_a_whole_month_is_its_elapsed_hours(tz, period, hours):
+def test_2_a_whole_month_is_its_elapsed_hours(tz, period, hours):
     begin, end = span_of(period, tz)
     assert (end - begin) // HOUR_US == hours
     assert total_of([row(iso(begin), iso(end))], tz=tz, period=period) == str(Decimal(hours) / 10 + Decimal("0.00"))
@@ -96,7 +96,7 @@ def test_minor_units_of_currencies(currency, said):
     assert total_of([row("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")], currency=currency) == said
 
 
-def test_half_is_rounded_to_even_unless_the_plan_says_otherwise():
+def test_17_half_is_rounded_to_even_unless_the_plan_says_otherwise():
     # 2.675 as a float is 2.67 when rounded; here it is what it is.
     usage = [row("2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z")]
     for rounding, said in (("half_even", "2.68"), ("half_up", "2.68"), ("down", "2.67"), ("up", "2.68")):
@@ -145,7 +145,7 @@ def test_a_commitment_shows_used_unused_and_beyond():
     assert what_if(made)["total"] == "160.00"
 
 
-def test_discounts_credit_and_tax_in_their_order():
+def test_19_discounts_credit_and_tax_in_their_order():
     begin, end = "2026-03-01T00:00:00Z", "2026-03-11T00:00:00Z"
     sla = [{"below_percent": "99.9", "credit_percent": "10"}, {"below_percent": "95", "credit_percent": "25"}]
     found = what_if(document(
@@ -161,7 +161,7 @@ def test_discounts_credit_and_tax_in_their_order():
     assert found["total"] == "1490.40"
 
 
-def test_outages_stop_the_meter_only_when_the_provider_is_the_cause():
+def test_12_outages_stop_the_meter_only_when_the_provider_is_the_cause():
     usage = [row("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")]
     for cause, said in (("provider", "2.30"), ("tenant", "2.40"), ("unknown", "2.40")):
         outage = {"card": "G", "from": "2026-03-01T05:00:00Z", "to": "2026-03-01T06:00:00Z", "cause": cause}
