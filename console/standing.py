@@ -70,6 +70,12 @@ class Standing:
     today: tuple[tuple[str, str, str | None], ...] = ()
 
     @property
+    def seen_percent(self) -> int | None:
+        """How much of today's leased time was recorded; None where nothing was leased."""
+        held = sum(u.held for u in self.usage)
+        return None if not held else sum(u.seen for u in self.usage) * 100 // held
+
+    @property
     def leased(self) -> int:
         """Cards that a lease holds now."""
         return sum(c["lease"] is not None for c in self.cards)

@@ -34,6 +34,9 @@ from console.ui.dialogs.act import ActDialog
 from console.ui.parts import TextTable
 from console.ui.text import PlainLabel, ask, tr
 
+MOSTLY = 95
+"""Percent of leased time that must be recorded for waste to be said without a word about it."""
+
 VIEWS = ("leases", "tenants", "pool", "usage", "invoices")
 
 
@@ -178,6 +181,8 @@ class BusinessPage(QWidget):
             return tr("No ledger was begun. cardkeeper tenant add and cardkeeper pool bind begin one.")
         if standing is not None and not standing.tenants:
             return tr("There is no tenant yet: cardkeeper tenant add")
+        if standing is not None and not self._context.timeline.is_live:
+            return tr("The business is shown as it is now, not as it was at the moment that other pages show.")
         return ""
 
     def _figures(self, standing: Standing) -> list[tuple[str, str]]:
@@ -191,6 +196,8 @@ class BusinessPage(QWidget):
         revenue = ", ".join(f"{money} {currency}" for currency, money, _ in standing.today) or DASH
         known = [f"{w} {c}" for c, _, w in standing.today if w is not None]
         waste = ", ".join(known) or (tr("unknown") if standing.today else DASH)
+        if known and (standing.seen_percent or 0) < MOSTLY:
+            waste += f"  ({tr('of {percent} % that was recorded').format(percent=standing.seen_percent)})"
         return [
             (tr("Pool"), str(len(mine))), (tr("Leased"), str(len(held))), (tr("Idle"), str(len(mine) - len(held))),
             (tr("Sick"), str(sick)), (tr("Revenue today"), revenue), (tr("Waste today"), waste),

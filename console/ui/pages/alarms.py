@@ -6,7 +6,16 @@ import contextlib
 import time
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from console.fleet.show import duration, plain
 from console.health.alarms import Alarm, Group, grouped
@@ -70,19 +79,35 @@ class AlarmsPage(QWidget):
             buttons.addWidget(button)
         buttons.addStretch(1)
         layout.addLayout(buttons)
-        layout.addWidget(self.guidance)
-        layout.addStretch(1)
+        # Wrapped lines ask for more height than they take, and would leave the list a single row.
+        words = QScrollArea()
+        words.setWidgetResizable(True)
+        words.setFrameShape(QFrame.Shape.NoFrame)
+        words.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        words.setWidget(self._padded(self.guidance))
+        layout.addWidget(words, 1)
         layout.addWidget(self._quality)
         split = QSplitter(Qt.Orientation.Vertical)
         split.setChildrenCollapsible(False)
         split.addWidget(self.table)
         split.addWidget(below)
-        split.setSizes([420, 260])
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 0)
+        split.setSizes([480, 230])
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 12, 16, 0)
         outer.setSpacing(8)
         outer.addLayout(top)
         outer.addWidget(split, 1)
+
+    @staticmethod
+    def _padded(lines: QWidget) -> QWidget:
+        holder = QWidget()
+        layout = QVBoxLayout(holder)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(lines)
+        layout.addStretch(1)
+        return holder
 
     def showEvent(self, event: object) -> None:
         super().showEvent(event)
