@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from console.app import Console, ConsoleError, person
-from console.ledger import focus, invoices, meter, paper
+from console.ledger import focus, invoices, meter, paper, tenants
 from console.ledger.store import Ledger
 from console.ledger.times import instant_text, parse_instant, span_of
 from console.ledger.whatif import what_if
@@ -89,16 +89,19 @@ def event_of(row: Any, number: int) -> meter.Event:
 
 
 @registry.command("meter.list", "List rows of the meter", reads=False)
-def meter_list(console: Console, *, lease: str = "", limit: int = 200) -> list[dict[str, Any]]:
-    """Rows of the meter, newest first.
+def meter_list(console: Console, *, lease: str = "", kind: str = "", limit: int = 200) -> list[dict[str, Any]]:
+    """Rows of the meter, newest first. Gaps and outages of unknown cause are what a person should look at.
 
     Args:
         lease: only of this one
+        kind: only usage, gap, outage or void
         limit: so many at most
     """
     with open_ledger(console) as ledger:
-        where, values = ("WHERE lease_id=? ", (lease, limit)) if lease else ("", (limit,))
-        found = ledger.rows(f"SELECT * FROM meter {where}ORDER BY seq DESC LIMIT ?", values)
+        found = ledger.rows(
+            "SELECT * FROM meter WHERE (?='' OR lease_id=?) AND (?='' OR kind=?) ORDER BY seq DESC LIMIT ?",
+            (lease, lease, kind, kind, max(1, limit)),
+        )
         return [
             {
                 "seq": r["seq"], "source": r["source"], "id": r["event_id"], "kind": r["kind"], "resource": r["resource"],
@@ -156,6 +159,20 @@ def _prove(console: Console, ledger: Ledger, tenant: str, period: str) -> None:
     """What the record says of the month goes into the meter before it is rated."""
     begin, end = span_of(period, ledger.known("tenant", tenant, "tenant")["tz"])
     take(console.config.history_folder, ledger, begin, end)
+
+
+@registry.command("invoice.under", "Rate a month by another plan", danger=Danger.LOCAL, reads=False)
+def invoice_under(console: Console, tenant: str, *, period: str, plan: str) -> dict[str, Any]:
+    """What a tenant's month would have cost by another plan; no invoice is touched.
+
+    Args:
+        tenant: whose
+        period: a month like 2026-03
+        plan: the plan's name; its newest version
+    """
+    with open_ledger(console) as ledger:
+        meter.tick(ledger, tenant=tenant)
+        return invoices.told_draft(ledger, invoices.under(ledger, tenant, period, tenants.plan(ledger, plan)))
 
 
 @registry.command("invoice.list", "List invoices", reads=False)

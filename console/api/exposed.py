@@ -21,7 +21,7 @@ OPERATOR = (
     "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add",
     "region.link", "sku.add", "pool.bind", "pool.volume", "pool.retire", "lease.request", "lease.reserve", "lease.begin",
     "lease.return", "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
-    "invoice.draft", "invoice.issue",
+    "invoice.draft", "invoice.under", "invoice.issue",
 )  # fmt: skip
 TENANT = (
     "plan.list", "sku.list", "pool.available", "lease.list", "lease.show", "lease.request", "invoice.list", "invoice.show",

@@ -286,7 +286,7 @@ def _show(command: Command, result: Any, as_json: bool) -> int:
         case "ledger.verify":
             output.write_line(output.record_text(result))
             return DONE if result["ok"] else FAILED
-        case "invoice.draft" | "invoice.issue" | "invoice.show" | "ledger.what-if":
+        case "invoice.draft" | "invoice.issue" | "invoice.show" | "invoice.under" | "ledger.what-if":
             output.write_line(output.invoice_text(result))
         case name if name.split(".")[0] in BUSINESS:
             output.write_line(output.records_table(result) if isinstance(result, list) else output.record_text(result))

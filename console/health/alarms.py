@@ -288,6 +288,9 @@ def grouped(alarms: Iterable[Alarm], places: Mapping[str, Mapping[str, str]]) ->
         rows: dict[tuple[str, str], list[Alarm]] = {}
         for alarm in whole:
             rows.setdefault((alarm.lead.signal, of.get(alarm.lead.node, "")), []).append(alarm)
+        if not any(value for _, value in rows):
+            # Nobody said which switch, driver or tenant: that gathers everything, and says nothing.
+            continue
         made = [Group(f"{signal}, {dimension} {value or '?'}", tuple(a)) for (signal, value), a in rows.items()]
         if not best or len(made) < len(best):
             best = made

@@ -48,11 +48,13 @@ _METER = (
 class Assembly:
     """Terms of a tenant for a billing period."""
 
-    def __init__(self, ledger: Ledger, tenant: str, period: str, at: Mark) -> None:
+    def __init__(self, ledger: Ledger, tenant: str, period: str, at: Mark, instead: Plan | None = None) -> None:
+        """`instead`: a plan that everything is rated by, whatever it is on."""
         self._ledger, self._tenant, self._at = ledger, ledger.known("tenant", tenant, "tenant"), at
         self.tz: str = self._tenant["tz"]
         self.period, self.within = period, span_of(period, self.tz)
         self.plans: dict[tuple[str, int], Plan] = {}
+        self._instead = instead
 
     def terms(self) -> Iterator[Terms]:
         """The tenant's leases, cut where their plan changes; those that cannot matter for the period are left out."""
@@ -93,6 +95,9 @@ class Assembly:
             )  # fmt: skip
 
     def _plan(self, name: str, version: int) -> Plan:
+        if self._instead is not None:
+            self.plans[self._instead.id, self._instead.version] = self._instead
+            return self._instead
         if (name, version) not in self.plans:
             self.plans[name, version] = tenants.plan(self._ledger, name, version)
         return self.plans[name, version]

@@ -62,6 +62,22 @@ def draft(ledger: Ledger, tenant: str, period: str, at: Mark | None = None) -> D
     return Draft(tenant, period, currency, digits, tuple(lines), balance, carried, reached)
 
 
+def under(ledger: Ledger, tenant: str, period: str, plan: Plan) -> Draft:
+    """A tenant's month by another plan, alone: no corrections, no credit from before. Nothing is kept.
+
+    Raises:
+        LedgerError: there is no such tenant or period, or the plan has another currency.
+    """
+    currency, digits = one_currency(ledger, tenant)
+    if plan.currency != currency:
+        raise LedgerError(f"plan {plan.id} is in {plan.currency}, tenant {tenant} pays in {currency}")
+    reached = mark(ledger)
+    work = Assembly(ledger, tenant, period, reached, plan)
+    lines, carried = credited(rate(work.terms(), period, work.tz), 0, period, work.within)
+    lines = taxed(lines, work.plans, period, work.within)
+    return Draft(tenant, period, currency, digits, tuple(lines), 0, carried, reached)
+
+
 def _before(ledger: Ledger, tenant: str, period: str) -> list[dict[str, Any]]:
     """The tenant's invoices of earlier periods, oldest first, each with its run."""
     return ledger.rows(

@@ -506,3 +506,19 @@ def test_25_focus_rows_sum_to_the_invoice(ledger, clock):
     assert {"Card time", "Storage", "Data sent"} <= set(whats)
     assert any(r["ChargeClass"] == "Correction" for r in rows)
     assert invoices.verify(ledger)["ok"]
+
+
+def test_22_a_month_under_another_plan_touches_nothing(ledger, clock):
+    lend(ledger, clock, "2026-02-01T00:00:00+03:00", CARDS[:2])
+    clock.set("2026-03-02")
+    made = invoices.issue(ledger, "op", "atlas", "2026-02")
+    tenants.add_plan(ledger, "op", "cheap", {"kind": "payg", "currency": "USD", "price_per_card_hour": "1.5"})
+    found = invoices.under(ledger, "atlas", "2026-02", tenants.plan(ledger, "cheap"))
+    assert Decimal(found.total) / 100 == Decimal(made["total"]) * 3 / 4
+    monthly = invoices.under(ledger, "atlas", "2026-02", tenants.plan(ledger, "monthly"))
+    assert monthly.total == 2 * 1000 * 100
+    assert invoices.get(ledger, made["invoice"]) == made
+    assert invoices.verify(ledger)["ok"]
+    tenants.add_plan(ledger, "op", "yen", {"kind": "payg", "currency": "JPY", "price_per_card_hour": "300"})
+    with pytest.raises(LedgerError, match="pays in USD"):
+        invoices.under(ledger, "atlas", "2026-02", tenants.plan(ledger, "yen"))

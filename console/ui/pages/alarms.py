@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from console.fleet.show import duration, plain
-from console.health.alarms import Alarm, Group, grouped
+from console.health.alarms import MOST_ROWS, Alarm, Group, grouped
 from console.ui.context import Context
 from console.ui.parts import Lines, TextTable
 from console.ui.text import PlainLabel, tr
@@ -131,10 +131,7 @@ class AlarmsPage(QWidget):
         alarms, now = self._watch.alarms, time.time()
         shown, aside = alarms.shown(), alarms.set_aside()
         chosen = self.chosen_alarm()
-        places = {
-            "rack": {n.name: n.rack for n in self._context.console.live.configured},
-            "node": {n.name: n.name for n in self._context.console.live.configured},
-        }
+        places = self._places() if len(shown) > MOST_ROWS else {}
         self._rows = [Group("", (a,)) for a in aside] if self._aside else grouped(shown, places)
         self._head.set_foreign(self._heading(len(shown), alarms.is_flood(now)), 400)
         self.aside.setText(f"{tr('Put aside')}  {len(aside)}")
@@ -150,6 +147,22 @@ class AlarmsPage(QWidget):
         q = alarms.quality(now)
         text = tr("Raised in ten minutes: {rate}. In flood: {flood} of the time. Standing for a day: {stale}.")
         self._quality.setText(text.format(rate=f"{q.per_10_min:.1f}", flood=f"{q.flood_share:.1%}", stale=q.stale))
+
+    def _places(self) -> dict[str, dict[str, str]]:
+        """{what nodes may have in common: {node: which}}, for the flood to be gathered by what gathers most."""
+        live, tenants = self._context.console.live, self._context.rows.tenants
+        nodes = live.nodes
+        owner: dict[str, set[str]] = {}
+        for e in live.entities:
+            owner.setdefault(e.entity.node, set()).add(tenants.get(e.entity.uuid, ""))
+        return {
+            "rack": {n.node.name: n.node.rack for n in nodes},
+            "switch": {n.node.name: n.node.labels.get("switch", "") for n in nodes},
+            "driver": {n.node.name: n.hello.versions.get("driver", "") if n.hello is not None else "" for n in nodes},
+            # A node of several tenants is none's trouble alone.
+            "tenant": {name: next(iter(found)) if len(found) == 1 else "" for name, found in owner.items()},
+            "node": {n.node.name: n.node.name for n in nodes},
+        }
 
     def _heading(self, count: int, is_flood: bool) -> str:
         if self._watch.problem:
