@@ -7,33 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from console.callers import Caller
 from console.commands import registry
-from console.registry import Command, Danger, Parameter
-
-VIEWER = (
-    "nodes", "cards", "findings", "why", "lemons", "alarms.list", "holds", "operations.list", "operations.show",
-    "tenant.list", "plan.list", "supplier.list", "region.list", "sku.list", "pool.list", "pool.available", "lease.list",
-    "lease.show", "meter.list", "invoice.list", "invoice.show", "invoice.statement", "ledger.verify", "ledger.what-if",
-)  # fmt: skip
-OPERATOR = (
-    "drain", "undrain", "assign", "release", "return", "maintenance.begin", "maintenance.end", "mark-healthy", "alarms.ack",
-    "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add",
-    "region.link", "sku.add", "pool.bind", "pool.volume", "pool.retire", "lease.request", "lease.reserve", "lease.begin",
-    "lease.return", "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
-    "invoice.draft", "invoice.under", "invoice.issue",
-)  # fmt: skip
-TENANT = (
-    "plan.list", "sku.list", "pool.available", "lease.list", "lease.show", "lease.request", "invoice.list", "invoice.show",
-    "invoice.draft", "invoice.statement", "ledger.what-if",
-)  # fmt: skip
-"""What a tenant may ask, of itself."""
-
-HIDDEN = ("output",)
-"""Files of the server are nobody's business."""
-
-DOCUMENT = "file"
-"""A parameter that is a file on the command line is a document in a request's body."""
+from console.exposure import DOCUMENT, OPERATOR, VIEWER, is_read, parameters
+from console.registry import Command, Parameter
 
 MOST_TEXT = 1000
 MOST_MANY = 500
@@ -44,30 +20,10 @@ def commands() -> Iterator[Command]:
     return (registry[name] for name in dict.fromkeys((*VIEWER, *OPERATOR)))
 
 
-def may(caller: Caller, command: Command) -> bool:
-    """Whether a caller may call a command at all."""
-    match caller.scope:
-        case "operator":
-            return True
-        case "viewer":
-            return command.id in VIEWER
-        case _:
-            return command.id in TENANT
-
-
-def is_read(command: Command) -> bool:
-    """Whether it is a GET: it changes nothing, and needs no body."""
-    return command.danger is Danger.NONE and not any(p.name == DOCUMENT or p.is_many for p in command.parameters)
-
-
-def _parameters(command: Command) -> list[Parameter]:
-    return [p for p in command.parameters if p.name not in HIDDEN]
-
-
 def model(command: Command) -> type[BaseModel]:
     """The arguments of a command as a strict model."""
     fields: dict[str, Any] = {}
-    for parameter in _parameters(command):
+    for parameter in parameters(command):
         kind = _kind(parameter, is_read(command))
         default = ... if parameter.is_required else parameter.default
         fields[parameter.name if parameter.name != DOCUMENT else "document"] = (
@@ -101,7 +57,7 @@ def arguments(command: Command, given: BaseModel) -> dict[str, Any]:
     """What the command's function is called with. null means not given."""
     values = given.model_dump()
     out = {}
-    for parameter in _parameters(command):
+    for parameter in parameters(command):
         value = values["document" if parameter.name == DOCUMENT else parameter.name]
         if value is None and not parameter.is_required:
             value = parameter.default

@@ -24,9 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console import __version__
-from console.api.exposed import arguments, commands, is_read, may, model
+from console.api.exposed import arguments, commands, model
 from console.app import Console, ConsoleError, acting_as
 from console.callers import Caller, Callers, Limit
+from console.exposure import is_read, may, path
 from console.history.errors import HistoryError
 from console.ledger.calls import Calls
 from console.ledger.errors import LedgerError
@@ -131,7 +132,6 @@ class Api:
 
     def _route(self, command: Command) -> None:
         arguments_of, known = model(command), self._caller()
-        path = "/v1/" + command.id.replace(".", "/")
         said: dict[int | str, dict[str, Any]] = {
             code: {"model": ProblemBody, "description": _REASONS[code], "content": {PROBLEM: {}}}
             for code in (400, 401, 403, 404, 409, 413, 422, 429, 500)
@@ -157,18 +157,17 @@ class Api:
         if handler is write:
             handler.__annotations__["idempotency_key"] = Annotated[str | None, Header(max_length=200)]
         add = self.app.get if handler is read else self.app.post
-        add(path, **shared)(handler)  # type: ignore[arg-type]
+        add(path(command), **shared)(handler)  # type: ignore[arg-type]
 
     async def _answer(self, request: Request, command: Command, caller: Caller, given: BaseModel, key: str) -> Response:
         loop = asyncio.get_running_loop()
-        path = request.url.path
-        status, body = await loop.run_in_executor(self._worker, self._run, command, caller, given, key, path)
+        status, body = await loop.run_in_executor(self._worker, self._run, command, caller, given, key)
         return Response(body, status, media_type=PROBLEM if status >= 400 else "application/json")
 
     # In the worker's thread
 
-    def _run(self, command: Command, caller: Caller, given: BaseModel, key: str, path: str) -> tuple[int, str]:
-        digest = hashlib.sha256(f"{path}\n{given.model_dump_json()}".encode("utf-8", "replace")).hexdigest()
+    def _run(self, command: Command, caller: Caller, given: BaseModel, key: str) -> tuple[int, str]:
+        digest = hashlib.sha256(f"{command.id}\n{given.model_dump_json()}".encode("utf-8", "replace")).hexdigest()
         if key and (before := self._calls.answered(caller.name, key)) is not None:
             if before.digest != digest:
                 return _problem(409, "that idempotency key was used for another request")

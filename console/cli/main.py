@@ -37,6 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="JSON, or NDJSON where it streams"
     )
+    common.add_argument(
+        "--on", metavar="HOST", default=argparse.SUPPRESS,
+        help="let the server of this host do it (a node's name or [USER@]HOST[:PORT]), through SSH",
+    )  # fmt: skip
     parser = argparse.ArgumentParser(
         prog="cardkeeper",
         description="Watch and keep a fleet of GPU cards. Without a verb: the window.",
@@ -197,6 +201,8 @@ def _run(
 ) -> int:
     assert command.run is not None
     values = {p.name: getattr(options, p.name) for p in command.parameters}
+    if getattr(options, "on", ""):
+        return _run_there(command, config, options.on, values, as_json)
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     console = Console(replace(config, record=command.id == "collect"))
     console.printer = printer
@@ -216,6 +222,19 @@ def _run(
         return DONE
     finally:
         console.close()
+
+
+def _run_there(command: Command, config: Config, at: str, values: dict[str, Any], as_json: bool) -> int:
+    """The same command, done by a server elsewhere."""
+    from console.attached import Attached
+
+    with Attached(at, config.fleet_path) as server:
+        result = server.call(command, values)
+        if isinstance(result, dict) and result.get("confirm") and _confirms(command, result, as_json):
+            seen = result.get("plan")
+            digest = {} if seen is None else {"digest": seen["digest"]}
+            result = server.call(command, values | {"yes": True} | digest)
+        return _show(command, result, as_json)
 
 
 def _serve(

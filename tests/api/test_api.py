@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from console.api.exposed import OPERATOR, TENANT, VIEWER, commands, is_read
+from console.api.exposed import commands
 from console.api.server import MOST_BODY, Api, check_place
 from console.app import Config, Console, ConsoleError
 from console.callers import Callers, Limit
+from console.exposure import OPERATOR, TENANT, VIEWER, is_read
 from console.ledger import leases, pool, tenants
 from console.ledger.errors import LedgerError
 from console.ledger.store import Ledger
