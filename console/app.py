@@ -82,6 +82,7 @@ class Config:
         record: write history while connected.
         replay: show this recorded folder and connect to nothing.
         link: where the window begins, a console:// link; page: or (page, argument), as ("node", "gpu01").
+        server: the host whose server keeps the ledger, [USER@]HOST[:PORT] or a node's name; "" for one's own.
     """
 
     fleet: Path | None = None
@@ -91,6 +92,7 @@ class Config:
     replay: Path | None = None
     link: str = ""
     page: tuple[str, str] | None = None
+    server: str = ""
 
     @property
     def history_folder(self) -> Path:

@@ -15,6 +15,7 @@ from console.ledger.whatif import what_if
 from console.proof import take
 from console.registry import Danger, registry
 from console.selling import instant, open_ledger, read_json
+from console.standing import look, told
 from console.usage import statement
 
 ISSUER = "Cardkeeper"
@@ -250,6 +251,12 @@ def invoice_statement(console: Console, tenant: str, *, period: str, output: str
         else:
             Path(output).write_bytes(console.printer(page))
     return found
+
+
+@registry.command("business", "Tell how the business stands", danger=Danger.LOCAL, reads=False)
+def business(console: Console) -> dict[str, Any]:
+    """The pool, holds, tenants with spend and forecast, leases, invoices, and what today earned and wasted."""
+    return told(look(console.config.history_folder))
 
 
 @registry.command("ledger.verify", "Check the ledger", reads=False)

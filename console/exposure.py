@@ -6,7 +6,7 @@ from console.callers import Caller
 from console.registry import Command, Danger, Parameter
 
 VIEWER = (
-    "nodes", "cards", "findings", "why", "lemons", "alarms.list", "holds", "operations.list", "operations.show",
+    "business", "nodes", "cards", "findings", "why", "lemons", "alarms.list", "holds", "operations.list", "operations.show",
     "tenant.list", "plan.list", "supplier.list", "region.list", "sku.list", "pool.list", "pool.available", "lease.list",
     "lease.show", "meter.list", "invoice.list", "invoice.show", "invoice.statement", "ledger.verify", "ledger.what-if",
 )  # fmt: skip

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from console.ledger import invoices, leases, meter, pool, tenants
 from console.ledger.errors import LedgerError
 from console.ledger.leases import Lease, State
@@ -79,6 +81,25 @@ class Standing:
     def leased(self) -> int:
         """Cards that a lease holds now."""
         return sum(c["lease"] is not None for c in self.cards)
+
+
+def told(standing: Standing | None) -> dict[str, Any]:
+    """A standing as JSON; {} where no ledger was begun."""
+    return {} if standing is None else dict(msgspec.to_builtins(standing))
+
+
+def understood(found: object) -> Standing | None:
+    """The standing that a server told.
+
+    Raises:
+        LedgerError: it is none; the server is of another version.
+    """
+    try:
+        return msgspec.convert(found, Standing) if found else None
+    except msgspec.ValidationError as exc:
+        raise LedgerError(
+            f"the server's answer is not understood ({exc}); it is of another version of Cardkeeper"
+        ) from exc
 
 
 class _Undo(Exception):

@@ -132,7 +132,7 @@ def main(
             config = replace(config, record=True)
         if options.verb is None:
             begin = ("card", options.begin_card) if options.begin_card else ("node", options.begin_node)
-            return window(replace(config, page=begin if begin[1] else None))
+            return window(replace(config, page=begin if begin[1] else None, server=getattr(options, "on", "")))
         if options.verb == "demo":
             config = replace(config, demo=Demo(options.nodes, options.cards, options.seed))
             return run_demo(config, as_json, options.seconds) if options.no_window else window(config)

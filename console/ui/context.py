@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
+from console.books import OwnBooks, ServersBooks
 from console.checkup import Checkup
 from console.extend import PluginError, notifier
 from console.fleet.query import All, Query
@@ -73,11 +75,20 @@ class Context(QObject):
         self.desk.looked.connect(self._take_books)
         folder = console.config.history_folder if console.can_act else None
         self.watch = Watch(self.rows.checkup, folder, self._notifications() if folder is not None else None)
-        self.books = Bookkeeper(folder)
+        self.books = self._bookkeeper(folder)
         self.query: Query = All(())
         self.query_text = ""
         self._selection = ""
         self._whole: set[str] = set()
+
+    def _bookkeeper(self, folder: Path | None) -> Bookkeeper:
+        """Over one's own ledger, or a server's; a recording has neither."""
+        config = self.console.config
+        if folder is None:
+            return Bookkeeper(None)
+        if config.server:
+            return Bookkeeper(lambda: ServersBooks(config.server, config.fleet_path), is_own=False)
+        return Bookkeeper(lambda: OwnBooks(folder))
 
     def _checkup(self) -> Checkup:
         """With the site's rules; without them where they cannot be used."""

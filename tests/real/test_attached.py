@@ -92,3 +92,61 @@ def test_a_port_where_nobody_listens_says_what_to_do(server):
     said = cardkeeper(desk, "tenant", "list", "--on", f"ops:{free_port()}", "--fleet", str(fleet), token=token, code=1)
     assert "cannot be reached" in said
     assert "cardkeeper serve" in said
+
+
+@pytest.fixture
+def stocked(server, tmp_path):
+    """The server's ledger has a pool, a tenant and a plan."""
+    from console.ledger import pool, tenants
+    from console.ledger.store import Ledger
+
+    with Ledger(tmp_path / "server") as ledger:
+        pool.add_sku(ledger, "op", "h100", "NVIDIA", "Hopper", "H100", 81_559)
+        cards = [pool.Seen(f"GPU-{i}", "H100", "gpu00", "riyadh") for i in range(8)]
+        pool.bind(ledger, "op", cards, ledger.now_us() - 86_400_000_000)
+        tenants.add(ledger, "op", "atlas", "Atlas Weather", "Asia/Riyadh", "USD")
+        tenants.add_plan(ledger, "op", "hourly", {"kind": "payg", "currency": "USD", "price_per_card_hour": "2.35"})
+    return server
+
+
+def test_a_window_shows_and_changes_the_servers_business(stocked, qtbot, monkeypatch, tmp_path):
+    from console.books import ServersBooks
+    from console.ledger.leases import State
+    from console.ledger.store import Ledger
+    from console.ui.bookkeeper import Bookkeeper
+
+    desk, fleet, at, token = stocked
+    monkeypatch.setenv("CARDKEEPER_TOKEN", token)
+    keeper = Bookkeeper(lambda: ServersBooks(at, fleet), is_own=False)
+
+    def reads(what):
+        keeper.tick(True)
+        if keeper.standing is None or keeper._looking is not None:
+            return False
+        return what(keeper.standing)
+
+    try:
+        qtbot.waitUntil(lambda: reads(lambda s: len(s.cards) == 8), timeout=30_000)
+        standing = keeper.standing
+        assert (standing.tenants[0].name, standing.plans, standing.skus) == (
+            "Atlas Weather", ("hourly",), (("h100", "riyadh", 8, 0),),
+        )  # fmt: skip
+        begin = standing.at + 3_600_000_000
+        made, refused = [], []
+        ask = ("atlas", "hourly", "h100", ["GPU-1", "GPU-2"], begin, begin + 86_400_000_000)
+        keeper.do(lambda books: books.reserve(*ask), made.append, refused.append)
+        qtbot.waitUntil(lambda: reads(lambda s: bool(made) and len(s.bars) == 2), timeout=30_000)
+        assert keeper.standing.leases[0].state is State.RESERVED
+        keeper.do(lambda books: books.reserve(*ask), made.append, refused.append)
+        qtbot.waitUntil(lambda: reads(lambda s: bool(refused)), timeout=30_000)
+        assert f"is held by lease {made[0]}" in refused[0]
+        keeper.do(lambda books: books.cancel(made[0], "enough"), made.append, refused.append)
+        qtbot.waitUntil(lambda: reads(lambda s: not s.bars), timeout=30_000)
+        keeper.do(lambda books: books.begin(made[0]), made.append, refused.append)
+        qtbot.waitUntil(lambda: reads(lambda s: len(refused) == 2), timeout=30_000)
+        assert "the server begins its leases" in refused[1]
+    finally:
+        keeper.close()
+    with Ledger(tmp_path / "server", writes=False) as ledger:
+        assert {r["actor"] for r in ledger.rows("SELECT DISTINCT actor FROM lease_event")} == {"api:desk"}
+    assert not (desk / "ledger.sqlite").exists()

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from console.books import Books
 from console.fleet.condition import Condition
 from console.fleet.show import DASH
-from console.ledger import invoices, leases, meter
-from console.ledger.store import Ledger
+from console.ledger import leases
 from console.operations.journal import Operation, OpState
 from console.selling import seen_cards
 from console.standing import PAYING, Standing
@@ -167,7 +167,7 @@ class BusinessPage(QWidget):
     def _begin_demo(self, standing: Standing | None) -> None:
         """The demo has tenants, too; a real fleet's ledger is begun by a person."""
         console = self._context.console
-        is_bare = standing is None and self._books.is_read and not self._is_stocked
+        is_bare = standing is None and self._books.is_read and self._books.is_own and not self._is_stocked
         if is_bare and console.config.demo is not None and self._context.timeline.is_live and console.live.entities:
             self._is_stocked = True
             self._books.stock(seen_cards(console.live))
@@ -230,8 +230,8 @@ class BusinessPage(QWidget):
             return
         self.lines.show_rows(())
 
-        def read(ledger: Ledger) -> tuple[str, list[list[str]]]:
-            return name, tables.invoice_lines(invoices.get(ledger, name))
+        def read(books: Books) -> tuple[str, list[list[str]]]:
+            return name, tables.invoice_lines(books.invoice(name))
 
         def show(found: tuple[str, list[list[str]]]) -> None:
             self._invoice_lines[found[0]] = found[1]
@@ -259,7 +259,8 @@ class BusinessPage(QWidget):
         self.calendar.lease = "" if one is None else one.id
         self.calendar.viewport().update()
         can = () if one is None else leases.NEXT[one.state]
-        is_live = self._context.timeline.is_live and self._context.desk.can_act
+        # A server's leases begin and end on the server, which has their nodes.
+        is_live = self._context.timeline.is_live and self._context.desk.can_act and self._books.is_own
         self.cancel.setEnabled(leases.State.CANCELLED in can)
         self.begin.setEnabled(is_live and one is not None and one.state is leases.State.RESERVED)
         self.give_back.setEnabled(is_live and one is not None and one.state in PAYING)
@@ -281,30 +282,25 @@ class BusinessPage(QWidget):
         dialog = ReserveDialog(self.window(), standing, len(cards), next(iter(skus)), when)
         if not dialog.exec():
             return
-        tenant, plan, sku, by = dialog.tenant, dialog.plan, next(iter(skus)), self._context.watch.by
-
-        def work(ledger: Ledger) -> leases.Lease:
-            with ledger.writing():
-                made = leases.request(ledger, by, tenant, plan, sku, len(cards), begin, end)
-                return leases.reserve(ledger, by, made.id, cards)
-
+        tenant, plan, sku = dialog.tenant, dialog.plan, next(iter(skus))
         self._books.do(
-            work, lambda one: self._context.said.emit(tr("Reserved: {lease}").format(lease=one.id)), self._refused
-        )
+            lambda books: books.reserve(tenant, plan, sku, cards, begin, end),
+            lambda name: self._context.said.emit(tr("Reserved: {lease}").format(lease=name)), self._refused,
+        )  # fmt: skip
 
     def _cancel(self) -> None:
-        one, by = self.chosen_lease(), self._context.watch.by
+        one = self.chosen_lease()
         if one is None or not ask(
             self.window(), tr("Cancel the lease"), f"{one.id}: {one.tenant}, {one.cards} × {one.sku}",
             tr("Its cards are free from then on."), tr("Cancel the lease"),
         ):  # fmt: skip
             return
         self._books.do(
-            lambda ledger: leases.end_early(ledger, by, one.id, leases.State.CANCELLED, tr("cancelled in the window")),
-            lambda done: self._context.said.emit(tr("Cancelled: {lease}").format(lease=done.id)), self._refused,
+            lambda books: books.cancel(one.id, tr("cancelled in the window")),
+            lambda _: self._context.said.emit(tr("Cancelled: {lease}").format(lease=one.id)), self._refused,
         )  # fmt: skip
 
-    def _act(self, name: str, title: str, one: leases.Lease, why: str, done: Callable[[Ledger], object]) -> ActDialog:
+    def _act(self, name: str, title: str, one: leases.Lease, why: str, done: Callable[[Books], object]) -> ActDialog:
         """The act on the nodes that a lease's step needs; the ledger follows only when they confirmed."""
         dialog = ActDialog(self.window(), self._context, ACTS[name], title, list(one.held), why, {})
 
@@ -316,12 +312,12 @@ class BusinessPage(QWidget):
         return dialog
 
     def _begin(self) -> None:
-        one, by = self.chosen_lease(), self._context.watch.by
+        one = self.chosen_lease()
         if one is None:
             return
         dialog = self._act(
             "acts.assign", tr("Begin the lease {lease}").format(lease=one.id), one, f"lease {one.id}",
-            lambda ledger: leases.activate(ledger, by, one.id),
+            lambda books: books.begin(one.id),
         )  # fmt: skip
         dialog.fill("tenant", one.tenant)
         if one.end is not None:
@@ -329,17 +325,14 @@ class BusinessPage(QWidget):
         dialog.exec()
 
     def _give_back(self) -> None:
-        one, by = self.chosen_lease(), self._context.watch.by
+        one = self.chosen_lease()
         if one is None:
             return
 
-        def done(ledger: Ledger) -> None:
-            leases.give_back(ledger, by, one.id)
-            meter.tick(ledger, tenant=one.tenant)
-
         self._act(
-            "acts.release", tr("Return the lease {lease}").format(lease=one.id), one, f"lease {one.id} ends", done
-        ).exec()
+            "acts.release", tr("Return the lease {lease}").format(lease=one.id), one, f"lease {one.id} ends",
+            lambda books: books.give_back(one.id),
+        ).exec()  # fmt: skip
 
     def _refused(self, why: str) -> None:
         self._context.desk.failed.emit(why)

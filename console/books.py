@@ -1,0 +1,138 @@
+"""The ledger as a desk uses it: one's own file, or a server's through SSH. The same acts, whoever keeps the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from console.app import person
+from console.attached import Attached
+from console.commands import registry
+from console.ledger import invoices, leases, meter
+from console.ledger.errors import LedgerError
+from console.ledger.leases import State
+from console.ledger.store import Ledger
+from console.ledger.times import instant_text
+from console.standing import Standing, look, understood
+
+
+class Books(Protocol):
+    """What a desk does with a ledger. Each may wait, and raises LedgerError, ConsoleError or LinkProblem."""
+
+    def look(self) -> Standing | None:
+        """How the business stands."""
+        ...
+
+    def invoice(self, name: str) -> dict[str, Any]:
+        """An issued invoice with its lines."""
+        ...
+
+    def reserve(self, tenant: str, plan: str, sku: str, cards: Sequence[str], begin: int, end: int) -> str:
+        """Reserve cards; the lease's name."""
+        ...
+
+    def cancel(self, lease: str, why: str) -> None:
+        """Cancel a lease that never began."""
+        ...
+
+    def begin(self, lease: str) -> None:
+        """Note that the nodes confirmed."""
+        ...
+
+    def give_back(self, lease: str) -> None:
+        """Note that the nodes confirmed its end."""
+        ...
+
+    def close(self) -> None:
+        """End what is open."""
+        ...
+
+
+class OwnBooks:
+    """The ledger of this workstation's data folder; opened for each act, so that other programs may write between."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def look(self) -> Standing | None:
+        """See Books."""
+        return look(self.folder)
+
+    def invoice(self, name: str) -> dict[str, Any]:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            return invoices.get(ledger, name)
+
+    def reserve(self, tenant: str, plan: str, sku: str, cards: Sequence[str], begin: int, end: int) -> str:
+        """See Books."""
+        with Ledger(self.folder) as ledger, ledger.writing():
+            made = leases.request(ledger, person(), tenant, plan, sku, len(cards), begin, end)
+            return leases.reserve(ledger, person(), made.id, cards).id
+
+    def cancel(self, lease: str, why: str) -> None:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            leases.end_early(ledger, person(), lease, State.CANCELLED, why)
+
+    def begin(self, lease: str) -> None:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            leases.activate(ledger, person(), lease)
+
+    def give_back(self, lease: str) -> None:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            meter.tick(ledger, tenant=leases.give_back(ledger, person(), lease).tenant)
+
+    def close(self) -> None:
+        """See Books."""
+
+
+class ServersBooks:
+    """A server's ledger. What acts on nodes the server does itself."""
+
+    def __init__(self, place: str, fleet_path: Path) -> None:
+        """Connect. Raises ConsoleError, LinkProblem."""
+        self._server = Attached(place, fleet_path)
+
+    def _call(self, name: str, **values: Any) -> Any:
+        return self._server.call(registry[name], values)
+
+    def look(self) -> Standing | None:
+        """See Books."""
+        return understood(self._call("business"))
+
+    def invoice(self, name: str) -> dict[str, Any]:
+        """See Books."""
+        return dict(self._call("invoice.show", invoice=name))
+
+    def reserve(self, tenant: str, plan: str, sku: str, cards: Sequence[str], begin: int, end: int) -> str:
+        """See Books. Where the cards are gone meanwhile, what was asked for is taken back."""
+        made = self._call(
+            "lease.request", tenant=tenant, plan=plan, sku=sku, cards=len(cards), begin=instant_text(begin),
+            end=instant_text(end),
+        )  # fmt: skip
+        name = str(made["lease"])
+        try:
+            self._call("lease.reserve", lease=name, cards=list(cards))
+        except BaseException:
+            self._call("lease.end", lease=name, state="cancelled", why="its cards could not be reserved")
+            raise
+        return name
+
+    def cancel(self, lease: str, why: str) -> None:
+        """See Books."""
+        self._call("lease.end", lease=lease, state="cancelled", why=why)
+
+    def begin(self, lease: str) -> None:
+        """Only the server may note that its nodes confirmed."""
+        raise LedgerError(f"the server begins its leases: cardkeeper lease begin {lease} --on HOST")
+
+    def give_back(self, lease: str) -> None:
+        """Only the server may note that its nodes confirmed."""
+        raise LedgerError(f"the server takes its leases back: cardkeeper lease return {lease} --on HOST")
+
+    def close(self) -> None:
+        """See Books."""
+        self._server.close()
