@@ -17,7 +17,7 @@ __all__ = [
     "Argv", "Job", "Message", "Notifier", "Place", "PluginError", "Scheduler", "SchedulerState", "notifier", "scheduler",
 ]  # fmt: skip
 
-_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class PluginError(RuntimeError):
@@ -25,7 +25,7 @@ class PluginError(RuntimeError):
 
 
 def _plugin(name: str, known: str) -> object:
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise PluginError(f"{name!r} is not the name of a plugin")
     try:
         return importlib.import_module(f"plugins.{name}").PLUGIN

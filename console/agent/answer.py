@@ -12,17 +12,17 @@ from .book import Refused, answer_book
 
 HELPER = "/usr/local/sbin/cardkeeper-node"
 DEVICE = "/dev/nvidia%d"
-UUID = re.compile(r"^(GPU|MIG)-[A-Za-z0-9/-]{1,80}$")
+UUID = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]{1,80}")
 MODES = {"default": "0", "prohibited": "2", "exclusive_process": "3"}
 HELPER_S = 60.0
 PROGRAMS = ("scontrol", "squeue", "sinfo")
-USER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 MOST_OUTPUT = 1 << 20
 
 
 def _known_uuid(value):
     text = str(value)
-    if not UUID.match(text):
+    if not UUID.fullmatch(text):
         raise Refused("bad", "%r is not the UUID of a card" % text[:80])
     return text
 
@@ -65,7 +65,7 @@ def _privileged(request, helper, nvml=None):
         arguments = [verb, _known_uuid(request["uuid"])]
     elif verb == "devices":
         users = [str(u) for u in request["users"]]
-        if not all(USER.match(u) for u in users):
+        if not all(USER.fullmatch(u) for u in users):
             raise Refused("bad", "not a login: %r" % users[:4])
         arguments = [verb, str(_minor_of(_known_uuid(request["uuid"]), nvml)), ",".join(users) or "all"]
     elif verb == "kill":

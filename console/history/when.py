@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_AGO = re.compile(r"^-\s*((?:\d+(?:\.\d+)?\s*(?:s|min|m|h|d|w)\s*)+)$")
+_AGO = re.compile(r"-\s*((?:\d+(?:\.\d+)?\s*(?:s|min|m|h|d|w)\s*)+)")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
 _CLOCK = re.compile(
     r"^(?:(today|yesterday)\s*)?(?:T?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?)?\s*(z|utc|[+-]\d{2}:?\d{2})?$"
@@ -14,7 +14,7 @@ _CLOCK = re.compile(
 _EXAMPLES = '"-2h", "-1d 6h", "03:12", "yesterday 03:00", "2026-11-22T03:12:00+03:00"'
 
 
-_SPAN = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 
 
 def parse_span(text: str) -> float:
@@ -23,7 +23,7 @@ def parse_span(text: str) -> float:
     Raises:
         ValueError: it is none; the text says what would be.
     """
-    found = _SPAN.match(text.strip())
+    found = _SPAN.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not a span of time; write 90s, 30m, 8h or 60d")
     return float(found[1]) * _UNITS[found[2]]
@@ -35,7 +35,7 @@ def parse_end(text: str, now: datetime) -> float:
     Raises:
         ValueError: it is neither.
     """
-    if _SPAN.match(text.strip()):
+    if _SPAN.fullmatch(text.strip()):
         return now.timestamp() + parse_span(text)
     return parse_moment(text, now).timestamp()
 
@@ -52,7 +52,7 @@ def parse_moment(text: str, now: datetime) -> datetime:
     lower = said.lower()
     if lower == "now":
         return now
-    ago = _AGO.match(lower)
+    ago = _AGO.fullmatch(lower)
     if ago:
         seconds = sum(float(n) * _UNITS[u] for n, u in _PART.findall(ago[1]))
         try:
@@ -60,7 +60,7 @@ def parse_moment(text: str, now: datetime) -> datetime:
             return (now.astimezone(UTC) - timedelta(seconds=seconds)).astimezone(now.tzinfo)
         except OverflowError:
             raise ValueError(f"{text!r} is not a time that anything was recorded at") from None
-    clock = _CLOCK.match(lower)
+    clock = _CLOCK.fullmatch(lower)
     if clock and lower:
         return _of_clock(clock, now)
     if re.fullmatch(r"\d{9,11}(\.\d+)?", said):

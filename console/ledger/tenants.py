@@ -13,7 +13,7 @@ from console.ledger.plans import Plan, parse
 from console.ledger.store import Ledger
 from console.ledger.times import zone
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def checked_id(name: str, what: str) -> str:
@@ -22,7 +22,7 @@ def checked_id(name: str, what: str) -> str:
     Raises:
         LedgerError: it is not.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise LedgerError(f"{what} {name!r}: letters, digits, dots, dashes and underscores, at most 64, no other first")
     return name
 

@@ -17,7 +17,7 @@ from console.ledger.spans import Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
-_PERIOD = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$")
+_PERIOD = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 YEARS = (1970, 2200)
 
 
@@ -81,7 +81,7 @@ def months(period: str) -> tuple[int, int]:
     Raises:
         LedgerError: it is no month.
     """
-    found = _PERIOD.match(str(period))
+    found = _PERIOD.fullmatch(str(period))
     if found is None or not YEARS[0] < int(found[1]) < YEARS[1] - 1:
         raise LedgerError(f"{period!r} is no billing period; a period is a month like 2026-03")
     return int(found[1]), int(found[2])

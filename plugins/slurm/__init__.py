@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from console.extend import Argv, Job, SchedulerState
 
-_NODE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")
-_OP = re.compile(r"^[A-Za-z0-9]{4,40}$")
-_USER = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")
+_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_OP = re.compile(r"[A-Za-z0-9]{4,40}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _KEY = re.compile(r"(?:^| )([A-Z][A-Za-z/:]*)=")
 _CARDS = re.compile(r"gres[:/]gpu(?:[:/][^=:,]+)?[=:](\d+)")
 _RUNNING = frozenset({"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"})
@@ -67,7 +67,7 @@ class Slurm:
 
     def reserve(self, node: str, op: str, users: Sequence[str], seconds: float | None) -> Argv:
         """A reservation for users; running jobs are left alone."""
-        bad = [u for u in users if not _USER.match(u)]
+        bad = [u for u in users if not _USER.fullmatch(u)]
         if bad or not users:
             raise ValueError(f"a Slurm reservation is for logins; {bad[0]!r} is none" if bad else
                              "a Slurm reservation is for logins: name them with --user")  # fmt: skip
@@ -159,13 +159,13 @@ def expand(text: str) -> set[str]:
 
 
 def _node(name: str) -> str:
-    if not _NODE.match(name):
+    if not _NODE.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a node")
     return name
 
 
 def _op(op: str) -> str:
-    if not _OP.match(op):
+    if not _OP.fullmatch(op):
         raise ValueError(f"{op!r} is not the id of an operation")
     return op
 

@@ -1,7 +1,7 @@
 """What Slurm says, read as it writes it; what cannot be read is an error, never an empty node."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugins.slurm import PLUGIN, expand, fields_of
@@ -126,6 +126,7 @@ def test_whatever_a_person_writes_is_one_argument_without_a_field_in_it(by, reas
 
 @settings(max_examples=500)
 @given(ANY)
+@example("0\n")
 def test_names_that_are_none_reach_no_command(name):
     for make in (
         lambda: PLUGIN.looks(name),
