@@ -32,6 +32,7 @@ from console.history.errors import HistoryError
 from console.ledger.calls import Calls
 from console.ledger.errors import LedgerError
 from console.ledger.store import Ledger
+from console.placement.errors import PlacementError
 from console.registry import Command, Danger
 
 _log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ class Api:
             status, body = 200, _dumped(self._call(command, caller, given))
         except Problem as exc:
             status, body = _problem(exc.status_code, str(exc.detail))
-        except (ConsoleError, LedgerError, HistoryError) as exc:
+        except (ConsoleError, LedgerError, PlacementError, HistoryError) as exc:
             text = str(exc)
             status, body = _problem(404 if text.startswith("there is no ") else 409, text)
         except Exception as exc:  # noqa: BLE001 - a caller is never shown a stack trace

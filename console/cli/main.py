@@ -21,6 +21,7 @@ from console.fleet.fleetfile import FleetError
 from console.fleet.state import Problem, ProblemCode
 from console.history.errors import HistoryError
 from console.ledger.errors import LedgerError
+from console.placement.errors import PlacementError
 from console.registry import Command, Danger, Face, Parameter
 from console.remote.errors import LinkProblem
 from console.shift import handover_text
@@ -158,7 +159,7 @@ def main(
         why = f" ({found.why})" if found.why else ""
         output.complain(f"{found.what}{why}\nnext: {found.next_step}")
         return FAILED
-    except (ConsoleError, HistoryError, LedgerError, OSError) as exc:
+    except (ConsoleError, HistoryError, LedgerError, PlacementError, OSError) as exc:
         output.complain(f"cardkeeper: {exc}")
         return FAILED
     except KeyboardInterrupt:

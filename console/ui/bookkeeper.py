@@ -13,6 +13,7 @@ from console.app import ConsoleError
 from console.books import Books, OwnBooks
 from console.ledger.errors import LedgerError
 from console.ledger.pool import Seen
+from console.placement.errors import PlacementError
 from console.remote.errors import LinkProblem
 from console.standing import Standing
 from console.stock import stock
@@ -127,7 +128,7 @@ class Bookkeeper(QObject):
     def _settle(self, made: Future[Any], done: Done, failed: Failed) -> None:
         try:
             found = made.result()
-        except (LedgerError, ConsoleError, LinkProblem) as exc:
+        except (LedgerError, PlacementError, ConsoleError, LinkProblem) as exc:
             failed(_words(exc))
         else:
             done(found)
@@ -138,7 +139,7 @@ class Bookkeeper(QObject):
         assert self._looking is not None
         try:
             self.standing, self.problem = self._looking.result(), ""
-        except (LedgerError, ConsoleError, LinkProblem) as exc:
+        except (LedgerError, PlacementError, ConsoleError, LinkProblem) as exc:
             self.problem = _words(exc)
         self._looking, self.is_read = None, True
         self.changed.emit()

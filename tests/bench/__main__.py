@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import collector, health, history, ledger, operations, window
+from tests.bench import collector, health, history, ledger, operations, placement, window
 
 BENCHES = {
     "collector": collector.fan_in,
@@ -24,6 +24,7 @@ BENCHES = {
     "told": window.told,
     "ledger": ledger.month,
     "invoice": ledger.opened,
+    "placement": placement.all_of_it,
 }
 
 
