@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from console.placement.mix import F8, Mix
-from console.placement.price import TIE, SlotPrice
+from console.placement.price import SOON, TIE, SlotPrice, SlotTable
 from console.placement.stock import Stock
 
 
@@ -65,11 +65,11 @@ class BestFit(_Priced):
 class BySlotPrice(_Priced):
     """The lowest slot price, by what is free soon."""
 
-    soon: float | None = None
+    soon = SOON
 
     def __init__(self, stock: Stock, mix: Mix) -> None:
         super().__init__(stock, mix)
-        self._price = SlotPrice(stock, mix) if self.soon is None else SlotPrice(stock, mix, self.soon)
+        self._price = SlotPrice(SlotTable(stock.kinds, stock.most, mix, self.soon), stock.counts)
         self.moved = self._price.moved  # type: ignore[method-assign]
         self._costs = self._price.costs  # type: ignore[method-assign]
 

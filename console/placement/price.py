@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from console.placement.mix import F8, Mix, RequestClass
-from console.placement.stock import Stock
 
 SOON = 0.1
 OFFSET = 0.5
@@ -45,40 +45,55 @@ def slots_of(cards: int, free: int, size: int, soon: float) -> float:
     return sum(p * ((free + k) // size) for k, p in enumerate(chance))
 
 
-class SlotPrice:
-    """The price of every (kind, free) of a stock, for a mix."""
+class SlotTable:
+    """How many slots of each class of a mix the units of each kind are worth, by their free cards. Made once a pool and mix."""
 
-    def __init__(self, stock: Stock, mix: Mix, soon: float = SOON) -> None:
-        self.mix = mix
+    def __init__(self, kinds: Sequence[tuple[str, int]], most: int, mix: Mix, soon: float = SOON) -> None:
+        """`kinds` are (type, cards); `most` the largest number of cards."""
+        self.mix, self.most = mix, most
         sizes = sorted({c.cards for c in mix.classes})
         place = [sizes.index(c.cards) for c in mix.classes]
-        takes = np.array([[kind in c.types for c in mix.classes] for kind, _ in stock.kinds], dtype=np.float64)
-        takes = takes.reshape(len(stock.kinds), len(mix.classes))
-        self._value: F8 = np.zeros((len(stock.kinds), stock.most + 1, len(mix.classes)))
-        for k, (_, cards) in enumerate(stock.kinds):
+        takes = np.array([[kind in c.types for c in mix.classes] for kind, _ in kinds], dtype=np.float64)
+        takes = takes.reshape(len(kinds), len(mix.classes))
+        self.value: F8 = np.zeros((len(kinds), most + 1, len(mix.classes)))
+        by_size: dict[tuple[int, int], F8] = {}
+        for k, (_, cards) in enumerate(kinds):
             for free in range(cards + 1):
-                of_size = np.array([slots_of(cards, free, size, soon) for size in sizes])
-                self._value[k, free] = of_size[place] * takes[k] if sizes else 0.0
-        self._pay: F8 = mix.demand() * np.array([c.cards for c in mix.classes], dtype=np.float64)
-        self._lost = {n: self._value[:, n:] - self._value[:, :-n] for n in range(1, stock.most + 1)}
-        self.slots: F8 = np.einsum("kf,kfc->c", stock.counts.astype(np.float64), self._value)
+                if (cards, free) not in by_size:
+                    by_size[cards, free] = np.array([slots_of(cards, free, size, soon) for size in sizes])
+                self.value[k, free] = by_size[cards, free][place] * takes[k] if sizes else 0.0
+        self.pay: F8 = mix.demand() * np.array([c.cards for c in mix.classes], dtype=np.float64)
+        self.lost = {n: self.value[:, n:] - self.value[:, :-n] for n in range(1, most + 1)}
+
+
+class SlotPrice:
+    """The price of every (kind, free) of a pool as it stands.
+
+    Attributes:
+        slots: of each class of the mix.
+    """
+
+    def __init__(self, table: SlotTable, counts: npt.NDArray[np.int64]) -> None:
+        """`counts`: units by kind and free cards, (kinds, most + 1)."""
+        self.mix, self._table = table.mix, table
+        self.slots: F8 = np.einsum("kf,kfc->c", counts.astype(np.float64), table.value)
 
     def moved(self, kind: int, before: int, after: int) -> None:
         """A unit has other cards free now."""
-        self.slots += self._value[kind, after] - self._value[kind, before]
+        self.slots += self._table.value[kind, after] - self._table.value[kind, before]
 
     def weights(self) -> F8:
         """What losing one slot of each class costs."""
-        return self._pay / (np.maximum(self.slots, 0.0) + OFFSET) ** 2
+        return self._table.pay / (np.maximum(self.slots, 0.0) + OFFSET) ** 2
 
     def costs(self, cards: int) -> F8:
         """Price of taking so many cards, by kind and by free - cards: (kinds, most + 1 - cards)."""
-        found: F8 = self._lost[cards] @ self.weights()
+        found: F8 = self._table.lost[cards] @ self.weights()
         return found
 
     def terms(self, kind: int, free: int, cards: int) -> Sequence[Term]:
         """What a price is made of, dearest first."""
-        lost, weights = self._lost[cards][kind, free - cards], self.weights()
+        lost, weights = self._table.lost[cards][kind, free - cards], self.weights()
         found = [
             Term(c, float(lost[i]), float(self.slots[i]), float(lost[i] * weights[i]))
             for i, c in enumerate(self.mix.classes)

@@ -12,7 +12,7 @@ from console.placement.errors import PlacementError
 from console.placement.inflation import Cluster, inflate
 from console.placement.mix import FLOOR, LEARN_DAYS, Ask, learned, mix_of
 from console.placement.policies import POLICIES
-from console.placement.price import OFFSET, SlotPrice, slots_of
+from console.placement.price import OFFSET, SlotPrice, SlotTable, slots_of
 from console.placement.replay import replay
 from console.placement.stock import Stock, Unit
 from console.placement.traces import Pod, TraceNode, read_nodes, read_pods, units_of, whole_card_counts
@@ -27,6 +27,10 @@ COUNTS = st.dictionaries(
     max_size=6,
 )  # fmt: skip
 ANY = frozenset(TYPES)
+
+
+def priced(stock, mix):
+    return SlotPrice(SlotTable(stock.kinds, stock.most, mix), stock.counts)
 
 
 @given(UNITS, COUNTS, st.data())
@@ -49,11 +53,11 @@ def test_a_choice_fits_and_none_is_made_only_where_none_fits(units, counts, data
 @given(UNITS, COUNTS, st.data())
 def test_the_slots_are_those_of_a_fresh_count_after_any_changes(units, counts, data):
     stock, mix = Stock(units), mix_of(counts, 10.0)
-    price = SlotPrice(stock, mix)
+    price = priced(stock, mix)
     for _ in range(data.draw(st.integers(0, 10))):
         unit = data.draw(st.integers(0, len(units) - 1))
         price.moved(*stock.change(unit, data.draw(st.integers(0, units[unit].cards)) - stock.free[unit]))
-    fresh = SlotPrice(Stock(units, stock.free), mix)
+    fresh = priced(Stock(units, stock.free), mix)
     assert price.slots == pytest.approx(fresh.slots, abs=1e-9)
     for kind, (_, cards) in enumerate(stock.kinds):
         for free, asked in itertools.product(range(1, cards + 1), range(1, cards + 1)):
