@@ -266,6 +266,25 @@ def ledger_verify(console: Console) -> dict[str, Any]:
         return invoices.verify(ledger)
 
 
+@registry.command("ledger.audit", "Tell who did what in the ledger", reads=False)
+def ledger_audit(console: Console, *, what: str = "", limit: int = 100) -> list[dict[str, Any]]:
+    """Who changed what in the business and when, the newest last.
+
+    Args:
+        what: only what is called so, like "placement overridden"
+        limit: so many of the newest
+    """
+    with open_ledger(console, writes=False) as ledger:
+        rows = ledger.rows(
+            "SELECT seq,at_us,actor,what,body FROM audit WHERE ?='' OR what=? ORDER BY seq DESC LIMIT ?",
+            (what, what, max(1, limit)),
+        )
+    return [
+        {"seq": r["seq"], "at": instant_text(r["at_us"]), "by": r["actor"], "what": r["what"], "body": json.loads(r["body"])}
+        for r in reversed(rows)
+    ]  # fmt: skip
+
+
 @registry.command("ledger.what-if", "Rate a document and keep nothing", reads=False)
 def ledger_what_if(console: Console, file: str) -> dict[str, Any]:
     """What usage would cost by a plan.

@@ -7,7 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from console import acted, acting, billing, callers, historic, leasing, returning, selling, shift, tracing, triaging
+from console import (
+    acted,
+    acting,
+    billing,
+    callers,
+    historic,
+    leasing,
+    placing,
+    returning,
+    selling,
+    shift,
+    tracing,
+    triaging,
+)
 from console.app import Console, ConsoleError
 from console.fleet.fleetfile import node_block, write_atomically
 from console.fleet.inventory import InventoryError, read_inventory
@@ -20,8 +33,8 @@ from console.telemetry.live import LiveFleet, Reading
 PUMP_S = 0.1
 
 __all__ = [
-    "acted", "acting", "billing", "callers", "historic", "leasing", "registry", "returning", "selling", "shift", "tracing",
-    "triaging",
+    "acted", "acting", "billing", "callers", "historic", "leasing", "placing", "registry", "returning", "selling", "shift",
+    "tracing", "triaging",
 ]  # fmt: skip
 
 

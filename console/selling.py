@@ -193,6 +193,23 @@ def region_add(console: Console, name: str, *, title: str = "", tz: str = "UTC")
         return ledger.known("region", name, "region")
 
 
+@registry.command("region.place", "Say where a region lies", danger=Danger.LOCAL, reads=False)
+def region_place(
+    console: Console, name: str, *, country: str = "", power: str = "", currency: str = ""
+) -> dict[str, Any]:
+    """The country of a region, for data residency, and the price of power there.
+
+    Args:
+        name: the region
+        country: its two letters, like SA
+        power: price of a kWh
+        currency: of that price
+    """
+    with open_ledger(console) as ledger:
+        pool.place_region(ledger, person(), name, country, power, currency)
+        return ledger.known("region", name, "region")
+
+
 @registry.command("region.link", "Say what lies between two regions", danger=Danger.LOCAL, reads=False)
 def region_link(console: Console, a: str, b: str, *, rtt_ms: str, mbit_s: int, egress: str = "0") -> dict[str, Any]:
     """Round trip, bandwidth and price between two regions.

@@ -19,6 +19,11 @@ TENANTS = (
     ("pangu", "盘古气象", "Asia/Shanghai", "CNY", "weather"),
 )
 DAY_US = 86_400_000_000
+PLACES = (("riyadh-1", "SA", "0.05", "USD"), ("frankfurt-2", "DE", "0.17", "EUR"), ("johor-1", "MY", "0.09", "USD"))
+LINKS = (
+    ("riyadh-1", "frankfurt-2", 71_000, 10_000, "0.02"), ("riyadh-1", "johor-1", 84_000, 10_000, "0.03"),
+    ("frankfurt-2", "johor-1", 158_000, 5_000, "0.05"),
+)  # fmt: skip
 
 
 def stock(folder: Path, cards: Sequence[Seen]) -> None:
@@ -38,6 +43,13 @@ def _stock(ledger: Ledger, cards: Sequence[Seen]) -> None:
         memory = max(c.memory_mib for c in cards if c.model == model) or 1
         pool.add_sku(ledger, by, name, model.split()[0], "", model, memory, "as the driver says")
     pool.bind(ledger, by, cards, begin)
+    regions = {r["id"] for r in ledger.rows("SELECT id FROM region")}
+    for region, country, power, of in PLACES:
+        if region in regions:
+            pool.place_region(ledger, by, region, country, power, of)
+    for a, b, rtt, mbit, egress in LINKS:
+        if {a, b} <= regions:
+            pool.link_regions(ledger, by, a, b, rtt, mbit, egress)
     for name, title, tz, currency, industry in TENANTS:
         tenants.add(ledger, by, name, title, tz, currency, industry)
     sla = [{"below_percent": "99.9", "credit_percent": "10"}]

@@ -60,6 +60,25 @@ def add_region(ledger: Ledger, actor: str, name: str, title: str = "", tz: str =
         ledger.note(actor, "region added", {"id": name, "tz": tz})
 
 
+def place_region(ledger: Ledger, actor: str, name: str, country: str, power: str, currency: str) -> None:
+    """In which country a region is, and what a kWh costs there; what is not given stays as it is.
+
+    Raises:
+        LedgerError: there is no such region, the country is no code of two letters, or a price has no currency.
+    """
+    ledger.known("region", name, "region")
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise LedgerError(f"{country!r} is no country; write its two letters, like SA")
+    row: dict[str, Any] = {"country": country.upper()} if country else {}
+    if power:
+        digits_of(currency)
+        row |= {"power_nano_per_kwh": nano_of(power, "power"), "power_currency": currency}
+    with ledger.writing() as connection:
+        for key, value in row.items():
+            connection.execute(f"UPDATE region SET {key}=? WHERE id=?", (value, name))
+        ledger.note(actor, "region placed", {"id": name, **row})
+
+
 def link_regions(ledger: Ledger, actor: str, a: str, b: str, rtt_us: int, mbit_s: int, egress: str = "0") -> None:
     """What lies between two regions: round trip, bandwidth, price a GiB.
 

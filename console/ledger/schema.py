@@ -156,10 +156,10 @@ CREATE INDEX api_call_key ON api_call(caller,key,seq) WHERE key<>'';
 """
 
 
-def _first(connection: sqlite3.Connection) -> None:
+def _run(connection: sqlite3.Connection, script: str) -> None:
     # A trigger's body has semicolons of its own, so the whole is not split here.
     statement = ""
-    for piece in _TABLES.split(";"):
+    for piece in script.split(";"):
         statement += piece + ";"
         if sqlite3.complete_statement(statement):
             if statement.strip(" ;\n"):
@@ -167,7 +167,38 @@ def _first(connection: sqlite3.Connection) -> None:
             statement = ""
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+def _first(connection: sqlite3.Connection) -> None:
+    _run(connection, _TABLES)
+
+
+_PLANNING = f"""
+ALTER TABLE region ADD COLUMN country TEXT NOT NULL DEFAULT '';
+ALTER TABLE region ADD COLUMN power_currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE region ADD COLUMN power_nano_per_kwh INTEGER;
+CREATE TABLE quote(id TEXT PRIMARY KEY,tenant_id TEXT REFERENCES tenant(id),title TEXT NOT NULL,currency TEXT NOT NULL,
+ total_minor INTEGER NOT NULL,made_us INTEGER NOT NULL,valid_until_us INTEGER NOT NULL,actor TEXT NOT NULL,
+ body_json TEXT NOT NULL CHECK(json_valid(body_json)),digest TEXT NOT NULL,CHECK(valid_until_us>made_us)) STRICT;
+{_frozen("quote")}
+CREATE TABLE delivery(id TEXT PRIMARY KEY,supplier_id TEXT NOT NULL REFERENCES supplier(id),
+ sku_id TEXT NOT NULL REFERENCES sku(id),region_id TEXT NOT NULL REFERENCES region(id),cards INTEGER NOT NULL CHECK(cards>0),
+ ordered_us INTEGER NOT NULL) STRICT;
+{_frozen("delivery")}
+CREATE TABLE delivery_event(seq INTEGER PRIMARY KEY,delivery_id TEXT NOT NULL REFERENCES delivery(id),
+ what TEXT NOT NULL CHECK(what IN('due','arrived','cancelled')),due_us INTEGER NOT NULL,at_us INTEGER NOT NULL,
+ actor TEXT NOT NULL,reason TEXT NOT NULL DEFAULT '') STRICT;
+CREATE INDEX delivery_event_of ON delivery_event(delivery_id,seq);
+{_frozen("delivery_event")}
+CREATE TRIGGER delivery_ended BEFORE INSERT ON delivery_event BEGIN SELECT RAISE(ABORT,'this delivery is over') WHERE EXISTS(
+ SELECT 1 FROM delivery_event WHERE delivery_id=NEW.delivery_id AND what<>'due');END;
+"""
+
+
+def _second(connection: sqlite3.Connection) -> None:
+    """Where a region lies and what its power costs, what was quoted, and what suppliers are to deliver."""
+    _run(connection, _PLANNING)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second)
 """What leads from version i to version i + 1. A step that was released is never changed."""
 
 VERSION = len(MIGRATIONS)
@@ -208,7 +239,8 @@ def _check_version(connection: sqlite3.Connection, path: Path, writes: bool) -> 
     if version > VERSION:
         raise LedgerError(f"{path}: written by a newer Cardkeeper (version {version}; this one reads up to {VERSION})")
     if version < VERSION and not writes:
-        raise LedgerError(f"{path}: version {version} of the file; any command that writes brings it to {VERSION}")
+        connect(path, True).close()
+        return
     for number in range(version, VERSION):
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPS = {"test_health": ("--skip", "155")}
+SKIPS = {"test_health": ("--skip", "155"), "test_placing": ("--skip", "155")}
 """Modules whose demo begins later in its script: there are troubles in it."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.ledger import focus, invoices, leases, meter, pool, tenants
+from console.ledger import focus, invoices, leases, meter, pool, schema, tenants
 from console.ledger.errors import LedgerError
 from console.ledger.leases import State
 from console.ledger.meter import Event
@@ -98,6 +98,19 @@ def test_another_programs_file_and_a_newer_one_are_refused(tmp_path):
     with pytest.raises(LedgerError, match="no ledger yet"):
         Ledger(tmp_path / "none", writes=False)
     connection.close()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch, clock, writes):
+    monkeypatch.setattr(schema, "VERSION", 1)
+    with Ledger(tmp_path, wall_ns=clock) as old:
+        assert old.one("SELECT 1 AS x FROM sqlite_master WHERE name='quote'") is None
+        pool.add_region(old, "op", "riyadh")
+    monkeypatch.undo()
+    with Ledger(tmp_path, writes=writes, wall_ns=clock) as new:
+        assert new.known("region", "riyadh", "region")["country"] == ""
+        assert new.rows("SELECT * FROM quote") == new.rows("SELECT * FROM delivery_event") == []
+        assert new.rows("PRAGMA user_version")[0]["user_version"] == schema.VERSION
 
 
 # Leases
