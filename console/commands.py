@@ -15,6 +15,7 @@ from console import (
     historic,
     leasing,
     placing,
+    quoting,
     returning,
     selling,
     shift,
@@ -33,8 +34,8 @@ from console.telemetry.live import LiveFleet, Reading
 PUMP_S = 0.1
 
 __all__ = [
-    "acted", "acting", "billing", "callers", "historic", "leasing", "placing", "registry", "returning", "selling", "shift",
-    "tracing", "triaging",
+    "acted", "acting", "billing", "callers", "historic", "leasing", "placing", "quoting", "registry", "returning", "selling",
+    "shift", "tracing", "triaging",
 ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def invoice_html(invoice: Mapping[str, Any], issuer: str) -> str:
 """
 
 
-def _row(line: Mapping[str, Any]) -> str:
+def _row(line: Mapping[str, Any], second: str = "lease") -> str:
     e = html.escape
     what = e(line["what"]) + (f" (correction of {e(line['period'])})" if line["class"] else "")
     if line["sku"]:
@@ -43,7 +43,7 @@ def _row(line: Mapping[str, Any]) -> str:
     quantity = f"{e(line['quantity'])} {e(line['unit'])}" if line["unit"] else ""
     price = e(line["contracted_price"]) if line["unit"] else ""
     return (
-        f"<tr><td>{what}</td><td>{e(line['lease'] or '')}</td><td class='n'>{quantity}</td><td class='n'>{price}</td>"
+        f"<tr><td>{what}</td><td>{e(line[second] or '')}</td><td class='n'>{quantity}</td><td class='n'>{price}</td>"
         f"<td class='n'>{e(line['amount'])}</td></tr>"
     )
 
@@ -64,6 +64,48 @@ def statement_html(statement: Mapping[str, Any]) -> str:
 <tr class="t"><td colspan="5">Leased but idle</td><td class="n">{e(statement["waste"])}</td></tr></table>
 <p class="q">{e(statement["how"])}</p></body></html>
 """
+
+
+def quote_html(quote: Mapping[str, Any], issuer: str) -> str:
+    """A kept quote, as told by `quotes.get`, with its what-if where it has one."""
+    e = html.escape
+    money = e(quote["currency"])
+    rows = "".join(_row(line, "from") for line in quote["lines"])
+    tax = f'<tr><td colspan="4">Tax</td><td class="n">{e(quote["tax"])}</td></tr>' if _counts(quote["tax"]) else ""
+    deposit = f"<p>Deposit: {e(quote['deposit'])} {money}</p>" if _counts(quote["deposit"]) else ""
+    of = f" of {e(quote['sku'])}" if quote["sku"] else ""
+    to = f"for {e(quote['tenant'])}" if quote["tenant"] else ""
+    return f"""<!doctype html><html><head><meta charset="utf-8"><title>Quote {e(quote["quote"])}</title><style>{_STYLE}</style>
+</head><body><h1>Quote {e(quote["quote"])}</h1><p>{e(issuer)}<br>{to}</p><p>{e(quote["title"])}</p>
+<p>{quote["cards"]} cards{of} from {e(quote["from"])} to {e(quote["to"])} ({e(quote["days"])} days,
+{e(quote["card_hours"])} card-hours): {e(quote["per_card_hour"])} {money} a card-hour before tax</p>
+<table width="100%" cellspacing="0"><tr><th>What</th><th>From</th><th class="n">Quantity</th><th class="n">Price</th>
+<th class="n">{money}</th></tr>{rows}{tax}
+<tr class="t"><td colspan="4">Total</td><td class="n">{e(quote["total"])}</td></tr></table>{deposit}
+{_cases(quote)}
+<p>This quote stands until {e(quote["valid_until"])}. It holds no cards.</p>
+<p class="q">SHA-256 of what was quoted: {e(quote["digest"])}</p></body></html>
+"""
+
+
+def _counts(amount: str) -> bool:
+    return amount.strip("0.") != ""
+
+
+def _cases(quote: Mapping[str, Any]) -> str:
+    if not quote.get("what_if"):
+        return ""
+    e, told = html.escape, quote["what_if"]
+    rows = "".join(
+        f"<tr><td>{e(c['case'])}</td><td class='n'>{e(c['efficiency_percent'])} %</td>"
+        f"<td class='n'>{e(c['overhead_percent'])} %</td><td class='n'>{e(c['days'])}</td>"
+        f"<td class='n'>{e(c['total'])}</td></tr>"
+        for c in told["cases"]
+    )
+    return f"""<p>The same work in other cases, which are no offer:</p><table cellspacing="0"><tr><th>Case</th>
+<th class="n">Efficiency</th><th class="n">Lost to failures</th><th class="n">Days</th>
+<th class="n">{e(quote["currency"])}</th></tr>{rows}</table><p class="q">Efficiency: {e(told["efficiency_source"])}. Failures:
+{e(told["overhead_source"])}.</p>"""
 
 
 def _share(percent: str | None) -> str:

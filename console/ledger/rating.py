@@ -41,12 +41,13 @@ _ORDER = list(Category)
 @dataclass(frozen=True, slots=True)
 class Held:
     """A lease's time on one card, coalesced; `outage`: what of it the provider owes; `excused`: what of that was
-    maintenance announced in time, which stops the meter and is no failure of service."""
+    maintenance announced in time, which stops the meter and is no failure of service; `count`: cards held just so."""
 
     card: str
     spans: tuple[Span, ...]
     outage: tuple[Span, ...] = ()
     excused: tuple[Span, ...] = ()
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _line(one: Terms, category: Category, what: str, within: Span, quantity: int
 
 
 def _payg(one: Terms, within: Span) -> list[Line]:
-    quantity = sum(billable(one.plan, held, within) for held in one.cards)
+    quantity = sum(billable(one.plan, held, within) * held.count for held in one.cards)
     if not quantity:
         return []
     return [_line(one, Category.USAGE, "Card time", within, quantity, "card-hour", one.plan.price(one.sku))]
@@ -186,7 +187,7 @@ def _subscription(one: Terms, within: Span, tz: str) -> list[Line]:
         for held in one.cards:
             used = total(clipped(list(held.spans), span))
             if used:
-                share += Fraction(used, span[1] - span[0]) if plan.prorate else 1
+                share += (Fraction(used, span[1] - span[0]) if plan.prorate else 1) * held.count
         if not share:
             continue
         list_nano = plan.price(one.sku)
@@ -220,7 +221,7 @@ def _commit(one: Terms, within: Span, commitments: dict[tuple[str, int], _Commit
     made = commitments.setdefault((one.plan.id, one.plan.version), _Commitment(one.plan, {}, within[1], within[0]))
     made.begin = min(made.begin, max(one.begin, within[0]))
     made.end = max(made.end, within[1] if one.end is None else min(one.end, within[1]))
-    quantity = sum(billable(one.plan, held, within) for held in one.cards)
+    quantity = sum(billable(one.plan, held, within) * held.count for held in one.cards)
     made.used[one.sku] = made.used.get(one.sku, 0) + quantity
 
 
@@ -271,9 +272,10 @@ def _service_level(one: Terms, within: Span, lines: Sequence[Line]) -> list[Line
     """The credit that the service level owes, never above the fee of the lease."""
     if not one.plan.tiers:
         return []
-    held = sum(total(clipped(list(h.spans), within)) for h in one.cards)
+    held = sum(total(clipped(list(h.spans), within)) * h.count for h in one.cards)
     down = sum(
-        total(common(clipped(list(h.spans), within), without(list(h.outage), list(h.excused)))) for h in one.cards
+        total(common(clipped(list(h.spans), within), without(list(h.outage), list(h.excused)))) * h.count
+        for h in one.cards
     )
     if not held or not down:
         return []
