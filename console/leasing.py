@@ -26,7 +26,7 @@ def told_lease(lease: Lease) -> dict[str, Any]:
 @registry.command("lease.request", "Ask for cards", danger=Danger.LOCAL, reads=False)
 def lease_request(
     console: Console, *, tenant: str, plan: str, sku: str, cards: int, begin: str | None = None, end: str | None = None,
-    name: str = "",
+    name: str = "", movable: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Ask for cards from a time on.
 
@@ -38,12 +38,13 @@ def lease_request(
         begin: from when on; now without it
         end: until when; open without it
         name: its name; made without it
+        movable: the tenant agrees to be moved to other cards of the SKU
     """
     with open_ledger(console) as ledger:
         since = instant(begin, "begin")
         return told_lease(leases.request(
             ledger, person(), tenant, plan, sku, cards, ledger.now_us() if since is None else since, instant(end, "end"),
-            name=name,
+            {"movable": True} if movable else None, name,
         ))  # fmt: skip
 
 
@@ -208,3 +209,71 @@ def lease_return(
         ended = leases.give_back(ledger, person(), lease, reason=why)
         meter.tick(ledger)
         return done | {"lease": told_lease(ended)}
+
+
+@registry.command("lease.move", "Move a lease to other cards", danger=Danger.NODE, connects=True)
+def lease_move(
+    console: Console,
+    lease: str,
+    cards: list[str],
+    *,
+    why: str,
+    user: list[str] | None = None,
+    force: bool = False,
+    digest: str | None = None,
+    plan: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """Assign other cards to the lease's tenant and release those that it leaves; what runs there must have ended.
+
+    If the old cards cannot be released, the new ones are given back and the lease stays where it is.
+
+    Args:
+        lease: its name
+        cards: UUIDs of all the cards that it shall hold
+        why: the reason
+        user: a login that may run there
+        force: although processes run on the old cards, which go on
+        digest: do it only if both plans still have this digest
+        plan: say what would happen and change nothing
+        yes: do it without asking
+    """
+    with open_ledger(console) as ledger:
+        one, taken, left = leases.move_check(ledger, lease, cards)
+        reason, until = f"lease {lease}: {why}", None if one.end is None else one.end / 1_000_000
+
+        def assign(of: str | None, look: bool) -> dict[str, Any]:
+            return act(
+                console, "assign", taken, reason, look, yes, of, tenant=one.tenant, until=until, users=tuple(user or ()),
+                acknowledged=False,
+            )  # fmt: skip
+
+        def release(cards: list[str], of: str | None, look: bool) -> dict[str, Any]:
+            return act(console, "release", cards, reason, look, yes, of, force=force)
+
+        looks = {"assign": assign(None, True)["plan"], "release": release(left, None, True)["plan"]}
+        both = _both(*looks.values())
+        refused = [f"{r['target']}: {r['why']}" for r in both["refused"]]
+        if refused and not plan:
+            raise ConsoleError("nothing was done: " + "; ".join(refused))
+        if digest is not None and digest != both["digest"]:
+            raise ConsoleError("things have changed since that plan was made; look at a new one: add --plan")
+        if plan or not yes:
+            return {"plan": both, "done": False, "confirm": None if plan else both["confirm"]}
+        assign(looks["assign"]["digest"], False)
+        try:
+            given = release(left, looks["release"]["digest"], False)
+        except ConsoleError as exc:
+            release(taken, None, False)
+            raise ConsoleError(f"{exc}\nthe new cards were given back; lease {lease} stays where it is") from exc
+        return given | {"lease": told_lease(leases.move(ledger, person(), lease, cards, why))}
+
+
+def _both(taking: dict[str, Any], leaving: dict[str, Any]) -> dict[str, Any]:
+    """Two plans told as one that does both."""
+    return taking | {
+        "verb": "move", "digest": f"{taking['digest']}-{leaving['digest']}",
+        "blast": {key: n + leaving["blast"][key] for key, n in taking["blast"].items()},
+        "warnings": taking["warnings"] + leaving["warnings"], "refused": taking["refused"] + leaving["refused"],
+        "targets": taking["targets"] + leaving["targets"],
+    }  # fmt: skip

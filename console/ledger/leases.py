@@ -107,8 +107,11 @@ def get(ledger: Ledger, name: str) -> Lease:
     row = ledger.known("lease", name, "lease")
     event = ledger.one("SELECT * FROM lease_event WHERE lease_id=? ORDER BY seq DESC LIMIT 1", (name,))
     terms = ledger.one("SELECT * FROM lease_terms WHERE lease_id=? ORDER BY from_us DESC,seq DESC LIMIT 1", (name,))
+    # Cards that it was moved from ended before those that it holds, or held last.
     held = ledger.rows(
-        "SELECT card_uuid FROM hold WHERE lease_id=? AND from_us IS NOT to_us ORDER BY card_uuid", (name,)
+        "SELECT card_uuid FROM hold WHERE lease_id=? AND from_us IS NOT to_us AND COALESCE(to_us,?)=(SELECT "
+        "MAX(COALESCE(to_us,?)) FROM hold WHERE lease_id=? AND from_us IS NOT to_us) ORDER BY card_uuid",
+        (name, FOREVER, FOREVER, name),
     )
     assert event is not None
     assert terms is not None
@@ -183,6 +186,11 @@ def _hold(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> Non
 def _fits(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> None:
     if len(set(cards)) != lease.cards:
         raise LedgerError(f"lease {lease.id} is of {lease.cards} cards; {len(set(cards))} were named")
+    _cards_fit(ledger, lease, cards, begin)
+    _within_quota(ledger, lease, begin)
+
+
+def _cards_fit(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> None:
     for uuid in cards:
         card = ledger.one("SELECT * FROM card WHERE uuid=?", (uuid,))
         if card is None or card["retired_us"] is not None:
@@ -198,7 +206,6 @@ def _fits(ledger: Ledger, lease: Lease, cards: Sequence[str], begin: int) -> Non
         raise LedgerError(
             f"card {first['card']} is held by lease {first['lease']} from {instant_text(first['from_us'])} {until}"
         )
-    _within_quota(ledger, lease, begin)
 
 
 def _within_quota(ledger: Ledger, lease: Lease, begin: int) -> None:
@@ -237,6 +244,51 @@ def activate(ledger: Ledger, actor: str, name: str, cards: Sequence[str] = (), a
                     raise LedgerError(f"card {early[0]['card']} is held by lease {early[0]['lease']} until then")
             connection.execute("UPDATE hold SET from_us=? WHERE lease_id=? AND from_us IS NOT to_us", (moment, name))
         ledger.note(actor, "lease active", {"lease": name})
+    return get(ledger, name)
+
+
+def move_check(ledger: Ledger, name: str, cards: Sequence[str]) -> tuple[Lease, list[str], list[str]]:
+    """(the lease, cards that it would take, cards that it would leave) if it held these cards from now on.
+
+    Raises:
+        LedgerError: it is not active, they are not as many, or cannot be its own.
+    """
+    lease = get(ledger, name)
+    if lease.state is not State.ACTIVE:
+        raise LedgerError(f"lease {name} is {lease.state}; only an active one is moved")
+    terms = tenants.plan(ledger, lease.plan, lease.plan_version)
+    if terms.kind is Kind.SUBSCRIPTION and not terms.prorate:
+        raise LedgerError(f"plan {terms.id} is not prorated: a card moved within its period would be paid for twice")
+    held = set(lease.held)
+    taken, left = sorted(set(cards) - held), sorted(held - set(cards))
+    if len(set(cards)) != lease.cards:
+        raise LedgerError(f"lease {name} is of {lease.cards} cards; name as many as it shall hold")
+    if not taken:
+        raise LedgerError(f"lease {name} holds these cards already")
+    now = ledger.now_us()
+    if lease.end is not None and now >= lease.end:
+        raise LedgerError(f"lease {name} is past its end; return it")
+    _cards_fit(ledger, lease, taken, now)
+    return lease, taken, left
+
+
+def move(ledger: Ledger, actor: str, name: str, cards: Sequence[str], reason: str) -> Lease:
+    """Other cards from now on; the lease, its price and its clock go on.
+
+    Raises:
+        LedgerError: see `move_check`.
+    """
+    with ledger.writing() as connection:
+        lease, taken, left = move_check(ledger, name, cards)
+        now = ledger.now_us()
+        for uuid in left:
+            connection.execute(
+                "UPDATE hold SET to_us=? WHERE lease_id=? AND card_uuid=? AND (to_us IS NULL OR to_us>?)",
+                (now, name, uuid, now),
+            )
+        for uuid in taken:
+            ledger.insert("hold", {"lease_id": name, "card_uuid": uuid, "from_us": now, "to_us": lease.end})
+        ledger.note(actor, "lease moved", {"lease": name, "taken": taken, "left": left, "reason": reason})
     return get(ledger, name)
 
 

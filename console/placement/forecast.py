@@ -52,8 +52,8 @@ def damped_holt(history: F8, horizon: int) -> F8:
         trend = beta * (level - before) + (1.0 - beta) * phi * trend
     best = int(errors.argmin())
     damping = np.cumsum(phi[best] ** np.arange(1, horizon + 1))
-    ahead: F8 = np.maximum(0.0, level[best] + damping * trend[best])
-    return ahead
+    found: F8 = np.maximum(0.0, level[best] + damping * trend[best])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

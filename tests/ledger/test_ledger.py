@@ -116,6 +116,43 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypat
 # Leases
 
 
+def test_a_moved_lease_costs_what_it_would_have_cost_where_it_was(ledger, clock):
+    lend(ledger, clock, "2026-03-01", CARDS[:2], plan="monthly", name="sub")
+    lend(ledger, clock, "2026-03-01", CARDS[2:4], name="pay")
+    lend(ledger, clock, "2026-03-01", CARDS[4:5], tenant="berlin", name="other")
+    clock.set("2026-03-11T07:00:00Z")
+    leases.move(ledger, "op", "sub", [CARDS[0], CARDS[9]], "room")
+    made = leases.move(ledger, "op", "pay", CARDS[10:12], "room")
+    assert made.held == tuple(CARDS[10:12])
+    assert leases.get(ledger, "sub").held == (CARDS[0], CARDS[9])
+    lend(ledger, clock, "2026-03-11T08:00:00Z", CARDS[1:4], tenant="berlin", name="after")
+    for cards, says in (
+        (CARDS[10:12], "already"), (CARDS[11:13] + CARDS[14:15], "as many"), (CARDS[4:6], "held by lease other"),
+        ([CARDS[11], "GPU-none"], "not in the pool"),
+    ):  # fmt: skip
+        with pytest.raises(LedgerError, match=says):
+            leases.move(ledger, "op", "pay", cards, "x")
+    clock.set("2026-04-01")
+    made = leases.give_back(ledger, "op", "pay", clock.us)
+    assert made.held == tuple(CARDS[10:12]), "what it held last"
+    with pytest.raises(LedgerError, match="only an active one"):
+        leases.move(ledger, "op", "pay", CARDS[2:4], "x")
+    clock.set("2026-04-02")
+    meter.tick(ledger)
+    lines = invoices.draft(ledger, "atlas", "2026-03").lines
+    billed = {line.lease: line.billed for line in lines}
+    # Atlas' March ends at 21:00 UTC; its leases began with March in UTC.
+    assert billed == {"pay": 2 * 2 * (31 * 24 - 3) * 100, "sub": 2 * 1000_00}
+
+
+def test_a_lease_on_a_plan_that_is_not_prorated_is_not_moved(ledger, clock):
+    spec = {"kind": "subscription", "currency": "USD", "price_per_card": "1000", "prorate": False}
+    tenants.add_plan(ledger, "op", "whole", spec)
+    lend(ledger, clock, "2026-03-01", CARDS[:1], plan="whole", name="w")
+    with pytest.raises(LedgerError, match="paid for twice"):
+        leases.move(ledger, "op", "w", CARDS[1:2], "x")
+
+
 @given(steps=st.lists(st.sampled_from(list(State)), max_size=12))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_only_legal_steps_happen_and_the_file_agrees(tmp_path_factory, steps):
@@ -423,6 +460,7 @@ def test_22_a_change_of_plan_cuts_the_lease_at_its_instant(ledger, clock):
     before = total(ledger)
     assert before == str((10 * 24 + 3) * 3) + ".00", "a lease keeps the version that it began with"
     leases.change_plan(ledger, "op", lease.id, "hourly", at("2026-03-06T00:00:00+03:00"))
+    meter.tick(ledger)
     lines = invoices.draft(ledger, "atlas", "2026-03").lines
     assert [(line.version, line.quantity // HOUR) for line in lines] == [(2, 120), (3, 123)]
 
