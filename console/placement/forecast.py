@@ -9,6 +9,7 @@ Damped Holt: Gardner and McKenzie 1985, as in Hyndman and Athanasopoulos, Foreca
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,19 +41,31 @@ def seasonal_naive(history: F8, horizon: int, season: int = 1) -> F8:
 
 def damped_holt(history: F8, horizon: int) -> F8:
     """Level and a trend that dies away; the smoothing that erred least one step ahead on this history."""
+    level, trend, phi = _holt(history)
+    return _ahead(level[-1], trend[-1], phi[-1], horizon)
+
+
+def _holt(history: F8) -> tuple[F8, F8, F8]:
+    """(level, trend, damping) after each point, of the smoothing that erred least up to there. One pass for all origins."""
     grid = np.array(list(itertools.product(ALPHAS, BETAS, PHIS)))
     alpha, beta, phi = grid[:, 0], grid[:, 1], grid[:, 2]
     level = np.full(len(grid), history[0])
     trend = np.full(len(grid), history[1] - history[0] if len(history) > 1 else 0.0)
     errors = np.zeros(len(grid))
-    for value in history[1:]:
+    out = np.empty((3, len(history)))
+    out[:, 0] = history[0], 0.0, phi[0]
+    for at, value in enumerate(history[1:], 1):
         ahead = level + phi * trend
         errors += (value - ahead) ** 2
         before, level = level, alpha * value + (1.0 - alpha) * ahead
         trend = beta * (level - before) + (1.0 - beta) * phi * trend
-    best = int(errors.argmin())
-    damping = np.cumsum(phi[best] ** np.arange(1, horizon + 1))
-    found: F8 = np.maximum(0.0, level[best] + damping * trend[best])
+        best = int(errors.argmin())
+        out[:, at] = level[best], trend[best], phi[best]
+    return out[0], out[1], out[2]
+
+
+def _ahead(level: float, trend: float, phi: float, horizon: int) -> F8:
+    found: F8 = np.maximum(0.0, level + trend * np.cumsum(phi ** np.arange(1, horizon + 1)))
     return found
 
 
@@ -93,9 +106,14 @@ def back_test(history: F8, horizon: int, method: Method, least: int) -> F8:
     """Errors (actual less forecast) of every origin and distance, NaN where the history ends: (origins, horizon)."""
     origins = range(least, len(history))
     errors = np.full((len(origins), horizon), np.nan)
+    states = _holt(history) if method is damped_holt else None
     for row, origin in enumerate(origins):
         seen = min(horizon, len(history) - origin)
-        errors[row, :seen] = history[origin : origin + seen] - method(history[:origin], seen)
+        if states is None:
+            made = method(history[:origin], seen)
+        else:
+            made = _ahead(states[0][origin - 1], states[1][origin - 1], states[2][origin - 1], seen)
+        errors[row, :seen] = history[origin : origin + seen] - made
     return errors
 
 
@@ -152,14 +170,22 @@ def _bands(errors: F8, horizon: int) -> tuple[F8, F8] | None:
 def _coverage(errors: F8) -> tuple[float | None, int]:
     """How often a point lay in the band that only the errors known by then would have given: (share, points)."""
     inside = tried = 0
-    for row in range(len(errors)):
-        for ahead in range(errors.shape[1]):
-            # At that origin, an error so far ahead was known only of origins as far before it.
-            known = errors[: max(0, row - ahead), ahead]
-            known = known[~np.isnan(known)]
+    for ahead in range(errors.shape[1]):
+        known: list[float] = []
+        for row in range(len(errors)):
+            # At an origin, an error so far ahead is known only of origins as far before it.
+            if row > ahead and not np.isnan(errors[row - ahead - 1, ahead]):
+                bisect.insort(known, float(errors[row - ahead - 1, ahead]))
             if len(known) < LEAST_ERRORS or np.isnan(errors[row, ahead]):
                 continue
-            low, high = min(0.0, float(np.quantile(known, LOW))), max(0.0, float(np.quantile(known, HIGH)))
-            inside += low <= errors[row, ahead] <= high
+            inside += min(0.0, _quantile(known, LOW)) <= errors[row, ahead] <= max(0.0, _quantile(known, HIGH))
             tried += 1
     return (inside / tried if tried else None), tried
+
+
+def _quantile(known: Sequence[float], share: float) -> float:
+    """Of sorted numbers, linear between two of them, as numpy's."""
+    at = share * (len(known) - 1)
+    low = int(at)
+    high = min(low + 1, len(known) - 1)
+    return known[low] + (known[high] - known[low]) * (at - low)

@@ -79,6 +79,13 @@ def test_a_forecast_is_finite_and_within_its_band(past, weeks):
         assert (made.high >= made.likely - 1e-9).all()
 
 
+@given(arrays.arrays(np.float64, st.integers(8, 30), elements=st.floats(0, 100)))
+@settings(deadline=None, max_examples=40)
+def test_one_pass_gives_what_a_fit_at_each_origin_gives(past):
+    slow = back_test(past, 3, lambda h, n: damped_holt(h, n), 6)
+    np.testing.assert_allclose(back_test(past, 3, damped_holt, 6), slow, rtol=1e-9, atol=1e-9)
+
+
 @given(arrays.arrays(np.float64, st.integers(10, 30), elements=st.floats(0, 100)), st.data())
 @settings(deadline=None, max_examples=30)
 def test_the_back_test_never_sees_what_was_to_come(past, data):
