@@ -15,6 +15,7 @@ from console import (
     historic,
     leasing,
     placing,
+    planning,
     quoting,
     returning,
     selling,
@@ -34,8 +35,8 @@ from console.telemetry.live import LiveFleet, Reading
 PUMP_S = 0.1
 
 __all__ = [
-    "acted", "acting", "billing", "callers", "historic", "leasing", "placing", "quoting", "registry", "returning", "selling",
-    "shift", "tracing", "triaging",
+    "acted", "acting", "billing", "callers", "historic", "leasing", "placing", "planning", "quoting", "registry",
+    "returning", "selling", "shift", "tracing", "triaging",
 ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def moment(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    from console.history.when import parse_moment
+    from console.history.when import parse_moment, parse_span
 
     now = datetime.now().astimezone()
     if text.lower() in WEEKDAYS:
@@ -48,6 +48,8 @@ def moment(text: str) -> int:
         return us_of((now + timedelta(days=ahead)).replace(hour=0, minute=0, second=0, microsecond=0))
     if text.lower() == "tomorrow":
         return us_of((now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0))
+    if text.startswith("+"):
+        return us_of(now) + int(parse_span(text[1:]) * 1_000_000)
     try:
         return parse_instant(text, "time")
     except LedgerError:

@@ -30,15 +30,21 @@ def open_ledger(console: Console, writes: bool = True) -> Ledger:
 
 
 def instant(text: str | None, name: str) -> int | None:
-    """UTC microseconds of a time as people write it: with an offset, or local to this workstation; None for None.
+    """UTC microseconds of a time as people write it: with an offset, local to this workstation, or ahead like +10d; None for
+    None.
 
     Raises:
         ConsoleError: it is none.
     """
     if text is None:
         return None
-    from console.history.when import parse_moment
+    from console.history.when import parse_moment, parse_span
 
+    try:
+        if text.startswith("+"):
+            return time.time_ns() // 1000 + int(parse_span(text[1:]) * 1_000_000)
+    except ValueError as exc:
+        raise ConsoleError(f"--{name}: {exc}") from exc
     try:
         return parse_instant(text, name)
     except LedgerError:
