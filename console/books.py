@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from console.app import person
+from console import placing, planning
+from console.app import Config, Console, person
 from console.attached import Attached
 from console.commands import registry
 from console.ledger import invoices, leases, meter
@@ -44,16 +46,66 @@ class Books(Protocol):
         """Note that the nodes confirmed its end."""
         ...
 
+    def ask(self, command: str, **values: Any) -> Any:
+        """What a command of the ledger answers that needs no nodes: quotes, capacity, scenarios."""
+        ...
+
+    def place(self, text: str, seen: Seen) -> dict[str, Any]:
+        """The decision on a request, with "map": every card and what refuses it."""
+        ...
+
+    def take(self, text: str, cards: Sequence[str], why: str, seen: Seen) -> str:
+        """Reserve these cards for a request, with a reason where they are not the best; the lease's name."""
+        ...
+
+    def moves(self, seen: Seen) -> dict[str, Any]:
+        """The fragmentation gauge, and moves that would mend it."""
+        ...
+
     def close(self) -> None:
         """End what is open."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a desk sees of nodes: why cards must not be given, {UUID: words}, and versions by node."""
+
+    bars: Mapping[str, str]
+    versions: Mapping[str, Mapping[str, str]]
+
+
 class OwnBooks:
     """The ledger of this workstation's data folder; opened for each act, so that other programs may write between."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, printer: Callable[[str], bytes] | None = None) -> None:
         self.folder = folder
+        self._console = Console(Config(data=folder))
+        self._console.printer = printer
+
+    def ask(self, command: str, **values: Any) -> Any:
+        """See Books."""
+        run = registry[command].run
+        assert run is not None
+        return run(self._console, **values)
+
+    def place(self, text: str, seen: Seen) -> dict[str, Any]:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            pool = placing.inventory(ledger, seen.bars, seen.versions)
+            found = placing.answer(ledger, text, pool)
+            return placing.told(pool, found, False) | {"map": placing.told_map(pool, found)}
+
+    def take(self, text: str, cards: Sequence[str], why: str, seen: Seen) -> str:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            pool = placing.inventory(ledger, seen.bars, seen.versions)
+            return placing.take(ledger, pool, placing.answer(ledger, text, pool), 1, cards, why).id
+
+    def moves(self, seen: Seen) -> dict[str, Any]:
+        """See Books."""
+        with Ledger(self.folder) as ledger:
+            return planning.told_moves(self.folder, ledger, seen.bars, seen.versions)
 
     def look(self) -> Standing | None:
         """See Books."""
@@ -98,6 +150,22 @@ class ServersBooks:
 
     def _call(self, name: str, **values: Any) -> Any:
         return self._server.call(registry[name], values)
+
+    def ask(self, command: str, **values: Any) -> Any:
+        """See Books."""
+        return self._call(command, **values)
+
+    def place(self, text: str, seen: Seen) -> dict[str, Any]:
+        """See Books. The server knows its nodes itself; it tells no map."""
+        return dict(self._call("place", request=text)) | {"map": []}
+
+    def take(self, text: str, cards: Sequence[str], why: str, seen: Seen) -> str:
+        """See Books."""
+        return str(self._call("place.reserve", request=text, cards=list(cards), why=why)["lease"])
+
+    def moves(self, seen: Seen) -> dict[str, Any]:
+        """See Books."""
+        return dict(self._call("defragment"))
 
     def look(self) -> Standing | None:
         """See Books."""

@@ -18,7 +18,7 @@ from console.ledger.times import instant_text, parse_instant, us_of
 from console.placement.catalogue import known, substitutes
 from console.placement.decision import SHOWN, Candidate, Decision, decide
 from console.placement.errors import PlacementError
-from console.placement.filters import named, why
+from console.placement.filters import LEASED, named, why
 from console.placement.inventory import Card, Held, Inventory, Link, Place, Region, Sku
 from console.placement.mix import LEARN_DAYS, Ask, Mix, learned
 from console.placement.request import DAY_US, Request, parse
@@ -240,6 +240,21 @@ def told(pool: Inventory, found: Decision, refused: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def told_map(pool: Inventory, found: Decision) -> list[dict[str, Any]]:
+    """Every node with its cards as JSON: free for the request, held, barred (sick or out of service) or unfit, and why."""
+    out: dict[str, dict[str, Any]] = {}
+    for i, card in enumerate(pool.cards):
+        place = pool.places[card.node]
+        row = out.setdefault(card.node, {
+            "node": card.node, "region": place.region, "rack": place.rack, "island": place.island, "cards": [],
+        })  # fmt: skip
+        mask = int(found.masks[i])
+        text = why(pool, found.request, i, mask, found.begin)
+        state = {"": "free", LEASED: "held", "health": "barred"}.get(text.partition(":")[0], "unfit")
+        row["cards"].append({"uuid": card.uuid, "sku": card.sku, "state": state, "why": text})
+    return sorted(out.values(), key=lambda r: (r["region"], r["rack"], r["node"]))
+
+
 def _where(text: str) -> str | None:
     head, at, moment_us = text.partition("@")
     return (head + instant_text(int(moment_us))) if at and moment_us.isdigit() else text or None
@@ -287,8 +302,6 @@ def place_reserve(
         name: the lease's name; made without it
         blind: do not look at the nodes
     """
-    if (candidate != 1 or cards) and not why.strip():
-        raise ConsoleError("--why: anything but the best candidate needs a reason; it is audited")
     parse(request, moment)
     bars, versions = ({}, {}) if blind else seen(console)
     with open_ledger(console) as ledger:
@@ -327,6 +340,8 @@ def take(
             f"a lease is of one SKU; these cards are of {', '.join(sorted(skus))}: ask for them one by one"
         )
     best = found.candidates[0] if found.candidates else None
+    if (best is None or set(chosen) != set(best.cards)) and not reason.strip():
+        raise PlacementError("anything but the best candidate needs a reason (--why); it is audited")
     spec = {
         "regions": sorted(
             {pool.places[pool.cards[i].node].region for i in range(len(pool.cards)) if not found.masks[i]}
@@ -337,7 +352,7 @@ def take(
             ledger, person(), asked.tenant, asked.plan, skus.pop(), len(chosen), found.begin, asked.end, spec, name
         )
         made = leases.reserve(ledger, person(), lease.id, chosen)
-        ledger.note(person(), "placed" if not reason else "placement overridden", {
+        ledger.note(person(), "placement overridden" if reason.strip() else "placed", {
             "lease": made.id, "rank": None if cards else rank, "cards": list(chosen), "reason": reason,
             "best": None if best is None else {"cards": list(best.cards), "slot_price": f"{best.price:.6f}"},
         })  # fmt: skip

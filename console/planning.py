@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from console.app import Console, ConsoleError, person
@@ -131,6 +133,28 @@ def told_move(move: Move) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def told_moves(
+    folder: Path,
+    ledger: Ledger,
+    bars: Mapping[str, str],
+    versions: Mapping[str, Mapping[str, str]],
+    most: int = MOST_MOVES,
+) -> dict[str, Any]:
+    """The gauge and the moves that would mend it, as JSON. `bars` and `versions` as `placing.inventory` takes them."""
+    pool = inventory(ledger, bars, versions)
+    mix, now = mix_of_requests(ledger, pool), ledger.now_us()
+    standing = look(folder, ledger)
+    moves = defragment(pool, mix, now, idle_leases(() if standing is None else standing.usage), most)
+    held = {lease: {h.uuid for h in pool.held if h.lease == lease} for lease in {m.lease for m in moves}}
+    rows = []
+    for move in moves:
+        # Several parts of one lease are moved one after the other; each command names all cards that it then holds.
+        held[move.lease] = (held[move.lease] - set(move.leaves)) | set(move.takes)
+        names = " ".join(sorted(held[move.lease]))
+        rows.append(told_move(move) | {"command": f"cardkeeper lease move {move.lease} {names} --why defragment"})
+    return {"fragments": told_fragments(fragments(pool, mix, now)), "moves": rows}
+
+
 @registry.command("defragment", "Say which moves would mend the pool", reads=True)
 def defragment_(console: Console, *, most: int = MOST_MOVES, blind: bool = False) -> dict[str, Any]:
     """A few moves of leases that are movable, or idle, each of which opens room that requests of late could use.
@@ -145,18 +169,7 @@ def defragment_(console: Console, *, most: int = MOST_MOVES, blind: bool = False
         raise ConsoleError("--most: 1 to 100")
     bars, versions = ({}, {}) if blind else seen(console)
     with open_ledger(console) as ledger:
-        pool = inventory(ledger, bars, versions)
-        mix, now = mix_of_requests(ledger, pool), ledger.now_us()
-        standing = look(console.config.history_folder, ledger)
-        moves = defragment(pool, mix, now, idle_leases(() if standing is None else standing.usage), most)
-        held = {lease: {h.uuid for h in pool.held if h.lease == lease} for lease in {m.lease for m in moves}}
-        rows = []
-        for move in moves:
-            # Several parts of one lease are moved one after the other; each command names all cards that it then holds.
-            held[move.lease] = (held[move.lease] - set(move.leaves)) | set(move.takes)
-            names = " ".join(sorted(held[move.lease]))
-            rows.append(told_move(move) | {"command": f"cardkeeper lease move {move.lease} {names} --why defragment"})
-        return {"fragments": told_fragments(fragments(pool, mix, now)), "moves": rows}
+        return told_moves(console.config.history_folder, ledger, bars, versions, most)
 
 
 @registry.command("delivery.add", "Note a delivery that is to come", danger=Danger.LOCAL, reads=False)

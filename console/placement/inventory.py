@@ -118,6 +118,7 @@ class Inventory:
         spans = [(h.begin, FOREVER if h.end is None else h.end) for h in self.held if h.uuid in self.at]
         self._hold_span: I8 = np.array(spans, dtype=np.int64).reshape(-1, 2)
         self._holds = [h for h in self.held if h.uuid in self.at]
+        self._of_card: dict[int, list[Held]] = {}
         self._codes: dict[str, tuple[I8, list[str]]] = {}
         self._kin = self._related()
 
@@ -145,8 +146,11 @@ class Inventory:
     def holder(self, card: int, begin: int, end: int | None) -> Held | None:
         """The first hold on a card within a time."""
         until = FOREVER if end is None else end
-        for at, hold in zip(self._hold_card.tolist(), self._holds, strict=True):
-            if at == card and hold.begin < until and (hold.end is None or hold.end > begin):
+        if not self._of_card:
+            for at, hold in zip(self._hold_card.tolist(), self._holds, strict=True):
+                self._of_card.setdefault(at, []).append(hold)
+        for hold in self._of_card.get(card, ()):
+            if hold.begin < until and (hold.end is None or hold.end > begin):
                 return hold
         return None
 
