@@ -156,8 +156,8 @@ class ServersBooks:
         return self._call(command, **values)
 
     def place(self, text: str, seen: Seen) -> dict[str, Any]:
-        """See Books. The server knows its nodes itself; it tells no map."""
-        return dict(self._call("place", request=text)) | {"map": []}
+        """See Books. The server looks at its nodes itself."""
+        return dict(self._call("place", request=text, whole=True))
 
     def take(self, text: str, cards: Sequence[str], why: str, seen: Seen) -> str:
         """See Books."""

@@ -322,6 +322,7 @@ registry.window(
             "Who has which card until when; free, squatted, out of service.",
         ),
         ("go.business", "Show the business", "F8", "", "Leases in a calendar, tenants, the pool, usage and invoices."),
+        ("go.planning", "Show planning", "F9", "", "Which cards a request gets, what they cost, how long they last."),
         ("go.in", "Open what is selected", "Return", "", "One level deeper: fleet, node, card."),
         ("go.out", "Go up one level", "Escape", "", "Close what is open, or go up."),
         ("go.settings", "Show settings", "Ctrl+,", "", "Theme, language and time zone."),

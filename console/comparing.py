@@ -50,7 +50,7 @@ class Scenario:
         parts = [f"prices fall by {float(self.drop * 100):g} %"] if self.drop else []
         parts += [f"{s} is {d} days late" for s, d in sorted(self.late.items())]
         parts += [f"{t} leaves" for t in self.leaves]
-        return "; ".join(parts) or "as it is"
+        return "; ".join(parts) or "nothing"
 
 
 def scenarios(

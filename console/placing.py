@@ -262,7 +262,13 @@ def _where(text: str) -> str | None:
 
 @registry.command("place", "Say which cards a request should get", reads=True)
 def place(
-    console: Console, request: str, *, limit: int = SHOWN, refused: bool = False, blind: bool = False
+    console: Console,
+    request: str,
+    *,
+    limit: int = SHOWN,
+    refused: bool = False,
+    whole: bool = False,
+    blind: bool = False,
 ) -> dict[str, Any]:
     """Which cards, and why these: every candidate with every term, what refused the others, and what would help.
 
@@ -274,6 +280,7 @@ def place(
         request: what is asked for
         limit: so many candidates at most
         refused: tell of each refused card why
+        whole: tell the whole pool as a map, node by node and card by card
         blind: do not look at the nodes; what is sick or out of service is not known then
     """
     if limit < 1:
@@ -282,7 +289,8 @@ def place(
     bars, versions = ({}, {}) if blind else seen(console)
     with open_ledger(console) as ledger:
         pool = inventory(ledger, bars, versions)
-        return told(pool, answer(ledger, request, pool, limit), refused)
+        found = answer(ledger, request, pool, limit)
+        return told(pool, found, refused) | ({"map": told_map(pool, found)} if whole else {})
 
 
 @registry.command("place.reserve", "Reserve what placement chose", danger=Danger.LOCAL)

@@ -7,6 +7,7 @@ millisecond or two for a thousand nodes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -195,7 +196,10 @@ def _on_several(seen: _Pool, shown: int) -> tuple[list[Candidate], int]:
                 known.add(one.nodes)
                 here.append(one)
         far = UNKNOWN_US
-        here.sort(key=lambda c: (c.spans, c.price, c.left, far if c.rtt_us is None else c.rtt_us, c.nodes))
+        here.sort(key=lambda c: (
+            c.spans, round(c.price, 9), c.left, far if c.rtt_us is None else c.rtt_us,
+            float(c.power) if c.power else math.inf, c.nodes,
+        ))  # fmt: skip
         found += here
         if len(found) >= shown:
             break

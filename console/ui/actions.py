@@ -56,6 +56,7 @@ class Actions:
             "go.operations": lambda: window.go("operations"),
             "go.assignments": lambda: window.go("assignments"),
             "go.business": lambda: window.go("business"),
+            "go.planning": lambda: window.go("planning"),
             "go.settings": lambda: window.go("settings"),
             "go.in": self._go_in,
             "go.out": self._go_out,

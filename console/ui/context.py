@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from console.app import Console
-from console.books import OwnBooks, ServersBooks
+from console.books import OwnBooks, Seen, ServersBooks
 from console.checkup import Checkup
 from console.extend import PluginError, notifier
 from console.fleet.query import All, Query
@@ -18,11 +18,15 @@ from console.notify import Notifications
 from console.operations.states import NODE as WHOLE
 from console.operations.states import Admin
 from console.past import PastFleet
+from console.placing import bars_of, versions_of
 from console.rows import Rows
+from console.selling import seen_cards
 from console.telemetry.live import LiveFleet
 from console.ui.bookkeeper import Bookkeeper
 from console.ui.desk import Desk
+from console.ui.pdf import pdf_of
 from console.ui.preferences import Preferences
+from console.ui.text import tr
 from console.ui.timeline import Timeline
 from console.ui.watch import Watch
 
@@ -80,6 +84,7 @@ class Context(QObject):
         self.query_text = ""
         self._selection = ""
         self._whole: set[str] = set()
+        self._is_stocked = False
 
     def _bookkeeper(self, folder: Path | None) -> Bookkeeper:
         """Over one's own ledger, or a server's; a recording has neither."""
@@ -88,7 +93,7 @@ class Context(QObject):
             return Bookkeeper(None)
         if config.server:
             return Bookkeeper(lambda: ServersBooks(config.server, config.fleet_path), is_own=False)
-        return Bookkeeper(lambda: OwnBooks(folder))
+        return Bookkeeper(lambda: OwnBooks(folder, pdf_of))
 
     def _checkup(self) -> Checkup:
         """With the site's rules; without them where they cannot be used."""
@@ -140,6 +145,20 @@ class Context(QObject):
                 if entry.assignment is not None:
                     tenants.update(dict.fromkeys(uuids, entry.assignment.tenant))
         self.rows.set_books(frozenset(out), tenants)
+
+    def stock_demo(self) -> None:
+        """The demo has a business, too; a real fleet's ledger is begun by a person."""
+        books, console = self.books, self.console
+        is_bare = books.standing is None and books.is_read and books.is_own and not self._is_stocked
+        if is_bare and console.config.demo is not None and self.timeline.is_live and console.live.entities:
+            self._is_stocked = True
+            books.stock(seen_cards(console.live))
+
+    def seen(self) -> Seen:
+        """What the window sees of the nodes' cards, for placement."""
+        out = dict.fromkeys(self.rows.out | self._whole, tr("out of service"))
+        live = self.console.live
+        return Seen(bars_of(self.rows.checkup.examiner.findings, out, live), versions_of(live))
 
     @property
     def utc(self) -> bool:

@@ -81,8 +81,10 @@ def _controls(t: Tokens) -> str:
     return f"""
     QLineEdit, QComboBox, QSpinBox {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 6px;
         padding: 4px 8px; selection-background-color: {t.accent}; }}
-    QLineEdit:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
+    QLineEdit:focus, QComboBox:focus, QSpinBox:focus {{ border: 1px solid {t.accent}; }}
     QLineEdit[bad="true"] {{ border: 1px solid {t.critical}; }}
+    QSpinBox QLineEdit {{ border: none; background: transparent; padding: 0 2px; }}
+    QSpinBox::up-button, QSpinBox::down-button {{ width: 0; height: 0; border: none; }}
     QComboBox::drop-down {{ border: none; width: 24px; }}
     QComboBox::down-arrow {{ image: url("{chevron}"); width: 16px; height: 16px; }}
     QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.line}; padding: 4px;

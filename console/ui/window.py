@@ -230,7 +230,7 @@ class MainWindow(QWidget):
             self.status.tick()
             self.context.look()
             desk.tick(self.place.page in ("operations", "assignments"))
-            self.context.books.tick(self.place.page == "business")
+            self.context.books.tick(self.place.page in ("business", "planning"))
             self.context.ticked.emit() if line.is_live else self.timebar.tick()
 
     def _moved(self) -> None:

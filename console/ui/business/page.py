@@ -22,7 +22,6 @@ from console.fleet.condition import Condition
 from console.fleet.show import DASH
 from console.ledger import leases
 from console.operations.journal import Operation, OpState
-from console.selling import seen_cards
 from console.standing import PAYING, Standing
 from console.ui.acts import ACTS
 from console.ui.business import tables
@@ -47,7 +46,6 @@ class BusinessPage(QWidget):
         super().__init__()
         self._context = context
         self._books = context.books
-        self._is_stocked = False
         self._invoice_lines: dict[str, list[list[str]]] = {}
         self._tiles = {name: (PlainLabel("", "label"), PlainLabel("", "heading")) for name in tables.TILES}
         self._head = PlainLabel("", "quiet").wrapped()
@@ -142,7 +140,7 @@ class BusinessPage(QWidget):
         if not self.isVisible():
             return
         standing = self._books.standing
-        self._begin_demo(standing)
+        self._context.stock_demo()
         self._head.set_foreign(self._heading(standing), 400)
         self._head.setVisible(bool(self._head.text()))
         shown = standing or Standing(0)
@@ -163,14 +161,6 @@ class BusinessPage(QWidget):
         self._show_tenant()
         self._show_invoice()
         self._mark_lease()
-
-    def _begin_demo(self, standing: Standing | None) -> None:
-        """The demo has tenants, too; a real fleet's ledger is begun by a person."""
-        console = self._context.console
-        is_bare = standing is None and self._books.is_read and self._books.is_own and not self._is_stocked
-        if is_bare and console.config.demo is not None and self._context.timeline.is_live and console.live.entities:
-            self._is_stocked = True
-            self._books.stock(seen_cards(console.live))
 
     def _heading(self, standing: Standing | None) -> str:
         if self._books.problem:

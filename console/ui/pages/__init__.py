@@ -82,6 +82,12 @@ def _business(context: Context) -> QWidget:
     return BusinessPage(context)
 
 
+def _planning(context: Context) -> QWidget:
+    from console.ui.planning.page import PlanningPage
+
+    return PlanningPage(context)
+
+
 def _node(context: Context) -> QWidget:
     from console.ui.pages.node import NodePage
 
@@ -110,6 +116,7 @@ PAGES: dict[str, Page] = {
         Page("operations", "Operations", "operations", _operations, rail="top"),
         Page("assignments", "Assigned", "assignments", _assignments, rail="top", inspects=True),
         Page("business", "Business", "business", _business, rail="top"),
+        Page("planning", "Planning", "planning", _planning, rail="top"),
         Page("node", "Node", "node", _node, under="nodes", inspects=True),
         Page("card", "Card", "card", _card, under="fleet"),
         Page("settings", "Settings", "settings", _settings, rail="bottom"),
