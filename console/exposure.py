@@ -9,17 +9,20 @@ VIEWER = (
     "business", "nodes", "cards", "findings", "why", "lemons", "alarms.list", "holds", "operations.list", "operations.show",
     "tenant.list", "plan.list", "supplier.list", "region.list", "sku.list", "pool.list", "pool.available", "lease.list",
     "lease.show", "meter.list", "invoice.list", "invoice.show", "invoice.statement", "ledger.verify", "ledger.what-if",
+    "ledger.audit", "place", "quote", "quote.list", "quote.show", "rent-or-own", "capacity", "compare", "defragment",
+    "delivery.list",
 )  # fmt: skip
 OPERATOR = (
     "drain", "undrain", "assign", "release", "return", "maintenance.begin", "maintenance.end", "mark-healthy", "alarms.ack",
-    "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add",
-    "region.link", "sku.add", "pool.bind", "pool.volume", "pool.retire", "lease.request", "lease.reserve", "lease.begin",
+    "alarms.shelve", "alarms.unshelve", "tenant.add", "tenant.quota", "plan.add", "supplier.add", "region.add", "region.link",
+    "region.place", "sku.add", "pool.bind", "pool.volume", "pool.retire", "lease.request", "lease.reserve", "lease.begin",
     "lease.return", "lease.end", "lease.change", "lease.plan", "meter.run", "meter.evidence", "meter.append", "meter.void",
-    "invoice.draft", "invoice.under", "invoice.issue",
+    "invoice.draft", "invoice.under", "invoice.issue", "place.reserve", "lease.move", "quote.keep", "delivery.add",
+    "delivery.change",
 )  # fmt: skip
 TENANT = (
     "plan.list", "sku.list", "pool.available", "lease.list", "lease.show", "lease.request", "invoice.list", "invoice.show",
-    "invoice.draft", "invoice.statement", "ledger.what-if",
+    "invoice.draft", "invoice.statement", "ledger.what-if", "quote", "quote.list", "rent-or-own",
 )  # fmt: skip
 """What a tenant may ask, of itself."""
 

@@ -55,10 +55,48 @@ def accelerators() -> tuple[Accelerator, ...]:
     return tuple(found)
 
 
+def _words(model: str) -> list[str]:
+    return model.lower().replace("-", " ").replace("/", " ").split()
+
+
 def known(model: str) -> Accelerator | None:
     """The card that a driver's name of a model is, None where it is none of them."""
-    words = model.lower().replace("-", " ").replace("/", " ").split()
+    words = _words(model)
     return next((a for a in accelerators() if all(any(w.startswith(k) for w in words) for k in a.words)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Throughput of one card over another's, by the same jobs: (least, median, most). Names are words of models."""
+
+    of: str
+    over: str
+    ratio: tuple[float, float, float]
+    jobs: str
+    source: str
+    date: str
+
+
+@lru_cache(maxsize=1)
+def measured() -> tuple[Measured, ...]:
+    """All that was measured in public."""
+    table = tomllib.loads((RESOURCES / "accelerators.toml").read_text("utf-8"))
+    return tuple(
+        Measured(r["of"], r["over"], (r["ratio"][0], r["ratio"][1], r["ratio"][2]), r["jobs"], r["source"], r["date"])
+        for r in table["measured"]
+    )
+
+
+def _by_measure(model: str) -> list[Substitute]:
+    words, out = _words(model), []
+    for one in measured():
+        least, _, most = one.ratio
+        ground = f"measured with {one.jobs}"
+        if any(w.startswith(one.over) for w in words):
+            out.append(Substitute(one.of, least, most, ground, one.source, "high"))
+        elif any(w.startswith(one.of) for w in words):
+            out.append(Substitute(one.over, round(1 / most, 2), round(1 / least, 2), ground, one.source, "high"))
+    return out
 
 
 def substitutes(model: str) -> list[Substitute]:
@@ -66,9 +104,9 @@ def substitutes(model: str) -> list[Substitute]:
 
     Peaks are of the data sheets and for no bill; jobs differ among themselves by more than cards do.
     """
-    asked = known(model)
+    asked, seen = known(model), _by_measure(model)
     if asked is None or asked.bf16_tflops is None:
-        return []
+        return seen
     least, most = asked.bf16_tflops
     out = []
     for one in accelerators():
@@ -78,4 +116,4 @@ def substitutes(model: str) -> list[Substitute]:
             one.id, round(one.bf16_tflops[0] / most, 2), round(one.bf16_tflops[1] / least, 2),
             "dense BF16 peak only: an upper bound, not for billing", one.source, one.confidence,
         ))  # fmt: skip
-    return sorted(out, key=lambda s: (abs((s.least + s.most) / 2 - 1.0), s.id))
+    return seen + sorted(out, key=lambda s: (abs((s.least + s.most) / 2 - 1.0), s.id))

@@ -58,6 +58,7 @@ class Bookkeeper(QObject):
         self._looking: Future[Standing | None] | None = None
         self._doing: list[tuple[Future[Any], Done, Failed]] = []
         self._looked_at = -EVERY_S
+        self._is_closed = False
 
     @property
     def can_write(self) -> bool:
@@ -76,14 +77,14 @@ class Bookkeeper(QObject):
 
     def look(self) -> None:
         """Read the ledger soon."""
-        if self._opens is None or self._looking is not None:
+        if self._opens is None or self._looking is not None or self._is_closed:
             return
         self._looked_at = time.monotonic()
         self._looking = self._thread().submit(lambda: self._with_books(lambda books: books.look()))
 
     def do(self, work: Callable[[Books], Any], done: Done, failed: Failed) -> None:
         """Ask or change the ledger; `done` or `failed` is called on the Qt thread."""
-        if self._opens is not None:
+        if self._opens is not None and not self._is_closed:
             self._doing.append((self._thread().submit(lambda: self._with_books(work)), done, failed))
 
     def stock(self, cards: Sequence[Seen]) -> None:
@@ -145,7 +146,8 @@ class Bookkeeper(QObject):
         self.changed.emit()
 
     def close(self) -> None:
-        """End the thread, and what it has open."""
+        """End the thread, and what it has open. What somebody still asks for is not done."""
+        self._is_closed = True
         if self._pool is not None:
             self._pool.submit(self._end)
             self._pool.shutdown(wait=True)

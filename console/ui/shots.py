@@ -32,6 +32,7 @@ from console.ui.dialogs.hostkey import HostKeyDialog
 from console.ui.dialogs.shelve import ShelveDialog
 from console.ui.early import application
 from console.ui.palette import KeysDialog, Palette, entries
+from console.ui.planning.page import PlanningPage
 from console.ui.start import StartPage
 from console.ui.theme import DARK, LIGHT, Theme
 from console.ui.window import MainWindow
@@ -76,6 +77,19 @@ def _business(window: MainWindow, view: str = "leases") -> None:
     window.context.books.look()
     page.invoices.selectRow(0)
     page.tenants.selectRow(1)
+
+
+def _planning(window: MainWindow, view: str = "request", text: str = "") -> None:
+    """The demo's own business, planned."""
+    page = window.page("planning")
+    assert isinstance(page, PlanningPage)
+    window.go("planning")
+    page.show_view(view)
+    if text:
+        page.request.text.setText(text)
+    if view == "scenarios":
+        page.scenarios.tenant.setCurrentIndex(1)
+        page.scenarios.ask()
 
 
 def _fleet(view: str, selected: bool = False, filtered: str = "") -> Callable[[MainWindow], None]:
@@ -257,6 +271,15 @@ VIEWS: tuple[View, ...] = (
     View("business-tenants", lambda window: _business(window, "tenants"), settle_s=3.0),
     View("business-usage", lambda window: _business(window, "usage"), settle_s=3.0),
     View("business-invoices", lambda window: _business(window, "invoices"), settle_s=3.0),
+    View("planning-request", lambda window: _planning(window), everywhere=True, settle_s=3.0),
+    View(
+        "planning-nothing-fits",
+        lambda window: _planning(window, "request", "64 x h100, one node, riyadh-1 or within 20 ms of it"),
+        settle_s=2.0,
+    ),
+    View("planning-quote", lambda window: _planning(window, "quote"), everywhere=True, settle_s=2.0),
+    View("planning-capacity", lambda window: _planning(window, "capacity"), everywhere=True, settle_s=3.0),
+    View("planning-scenarios", lambda window: _planning(window, "scenarios"), everywhere=True, settle_s=3.0),
     View("alarms", lambda window: window.go("alarms"), everywhere=True, settle_s=2.0),
     View("node-verdict", _verdict, everywhere=True, settle_s=2.0),
     View("dialog-put-aside", lambda window: ShelveDialog(window.frame, "Clocks held by the power brake"), settle_s=0.3),

@@ -13,7 +13,8 @@ from console.ledger.times import parse_instant
 from console.ui.context import Context
 from console.ui.parts import Panel, TextTable
 from console.ui.planning import words
-from console.ui.planning.charts import ExpiryWall, PoolPlot
+from console.ui.planning.wall import ExpiryWall
+from console.ui.plots.planned import PoolPlot
 from console.ui.text import PlainLabel, tr
 
 TILES = 7

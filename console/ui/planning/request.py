@@ -27,7 +27,7 @@ from console.ui.context import Context
 from console.ui.parts import Lines, TextTable
 from console.ui.planning import words
 from console.ui.planning.rackmap import RackMap
-from console.ui.text import PlainLabel, tr
+from console.ui.text import PlainLabel, set_tip, tr
 
 WAIT_MS = 200
 """Nothing is asked while somebody types faster than this."""
@@ -277,7 +277,7 @@ class RequestView(QWidget):
         self.why.setVisible(one is not None and not is_best)
         has_who = bool(self.tenant.currentData() and self.plan.currentData())
         self.reserve.setEnabled(one is not None and has_who and (is_best or bool(self.why.text().strip())))
-        self.reserve.setToolTip("" if has_who else tr("Choose a tenant and a plan first"))
+        set_tip(self.reserve, "" if has_who else tr("Choose a tenant and a plan first"))
 
     def _reserve(self) -> None:
         one = self.candidate()

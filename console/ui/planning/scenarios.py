@@ -10,8 +10,8 @@ from console.standing import Standing
 from console.ui.context import Context
 from console.ui.parts import TextTable
 from console.ui.planning import words
-from console.ui.planning.charts import RevenuePlot
 from console.ui.planning.request import number_box, offer, titled
+from console.ui.plots.planned import RevenuePlot
 from console.ui.text import PlainLabel, tr
 
 
