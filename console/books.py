@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from console import placing, planning
+from console.answers import told, told_map
 from console.app import Config, Console, person
 from console.attached import Attached
 from console.commands import registry
@@ -94,7 +95,8 @@ class OwnBooks:
         with Ledger(self.folder) as ledger:
             pool = placing.inventory(ledger, seen.bars, seen.versions)
             found = placing.answer(ledger, text, pool)
-            return placing.told(pool, found, False) | {"map": placing.told_map(pool, found)}
+            mix = placing.mix_of_requests(ledger, pool)
+            return told(ledger, pool, mix, found) | {"map": told_map(pool, found)}
 
     def take(self, text: str, cards: Sequence[str], why: str, seen: Seen) -> str:
         """See Books."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from console.answers import told, told_map
 from console.app import Console, ConsoleError, person
 from console.health.findings import Finding
 from console.ledger import leases, tenants
@@ -14,11 +15,11 @@ from console.ledger.errors import LedgerError
 from console.ledger.leases import Lease, State
 from console.ledger.money import nano_text
 from console.ledger.store import Ledger
-from console.ledger.times import instant_text, parse_instant, us_of
-from console.placement.catalogue import known, substitutes
-from console.placement.decision import SHOWN, Candidate, Decision, decide
+from console.ledger.times import parse_instant, us_of
+from console.placement.catalogue import known
+from console.placement.decision import SHOWN, Decision, decide
 from console.placement.errors import PlacementError
-from console.placement.filters import LEASED, named, why
+from console.placement.filters import named
 from console.placement.inventory import Card, Held, Inventory, Link, Place, Region, Sku
 from console.placement.mix import LEARN_DAYS, Ask, Mix, learned
 from console.placement.request import DAY_US, Request, parse
@@ -31,7 +32,6 @@ from console.triaging import examine
 BARS = 2
 """Findings of this severity or a worse one keep a card from being given: page, and today."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-REFUSED_SHOWN = 200
 
 
 def moment(text: str) -> int:
@@ -200,66 +200,6 @@ def answer(ledger: Ledger, text: str, pool: Inventory, shown: int = SHOWN) -> De
     return decide(pool, asked, mix_of_requests(ledger, pool), ledger.now_us(), shown, remaining(ledger, asked, pool))
 
 
-def told_candidate(found: Candidate, rank: int) -> dict[str, Any]:
-    """A candidate as JSON: every term that its place is made of."""
-    return {
-        "rank": rank, "nodes": [{"node": n, "cards": k} for n, k in found.nodes], "sku": found.sku, "region": found.region,
-        "spans": dict(zip(("regions", "racks", "islands", "nodes"), found.spans, strict=True)),
-        "slot_price": round(found.price, 6),
-        "terms": [
-            {"class": t.of.label, "demand": round(t.of.demand, 3), "slots": round(t.slots, 3), "lost": round(t.lost, 3),
-             "price": round(t.price, 6)}
-            for t in found.terms
-        ],
-        "left_on_nodes": found.left, "rtt_ms": None if found.rtt_us is None else found.rtt_us / 1000,
-        "power_per_kwh": found.power or None, "must_be_divided": found.divides, "cards": list(found.cards),
-    }  # fmt: skip
-
-
-def told(pool: Inventory, found: Decision, refused: bool) -> dict[str, Any]:
-    """A decision as JSON. With `refused` each refused card says why."""
-    rows = []
-    if refused:
-        at = [i for i in range(len(pool.cards)) if found.masks[i]][:REFUSED_SHOWN]
-        rows = [
-            {"card": pool.cards[i].uuid, "node": pool.cards[i].node,
-             "why": why(pool, found.request, i, int(found.masks[i]), found.begin)}
-            for i in at
-        ]  # fmt: skip
-    models = sorted({s.model for s in pool.skus.values() if any(named(s, w) for w in found.request.skus)})
-    return {
-        "cards": found.request.cards, "from": instant_text(found.begin),
-        "to": None if found.request.end is None else instant_text(found.request.end), "possible": found.possible,
-        "candidates": [told_candidate(c, i + 1) for i, c in enumerate(found.candidates)],
-        "refused": dict(found.refused), "refused_cards": rows,
-        "misses": [{"relax": m.relax, "cards": m.cards, "enough": m.enough, "where": _where(m.where)} for m in found.misses],
-        "substitutes": [
-            {"card": s.id, "least": s.least, "most": s.most, "ground": s.ground, "source": s.source, "confidence": s.confidence}
-            for model in models[:1] for s in substitutes(model)
-        ] if not found.candidates else [],
-    }  # fmt: skip
-
-
-def told_map(pool: Inventory, found: Decision) -> list[dict[str, Any]]:
-    """Every node with its cards as JSON: free for the request, held, barred (sick or out of service) or unfit, and why."""
-    out: dict[str, dict[str, Any]] = {}
-    for i, card in enumerate(pool.cards):
-        place = pool.places[card.node]
-        row = out.setdefault(card.node, {
-            "node": card.node, "region": place.region, "rack": place.rack, "island": place.island, "cards": [],
-        })  # fmt: skip
-        mask = int(found.masks[i])
-        text = why(pool, found.request, i, mask, found.begin)
-        state = {"": "free", LEASED: "held", "health": "barred"}.get(text.partition(":")[0], "unfit")
-        row["cards"].append({"uuid": card.uuid, "sku": card.sku, "state": state, "why": text})
-    return sorted(out.values(), key=lambda r: (r["region"], r["rack"], r["node"]))
-
-
-def _where(text: str) -> str | None:
-    head, at, moment_us = text.partition("@")
-    return (head + instant_text(int(moment_us))) if at and moment_us.isdigit() else text or None
-
-
 @registry.command("place", "Say which cards a request should get", reads=True)
 def place(
     console: Console,
@@ -290,7 +230,8 @@ def place(
     with open_ledger(console) as ledger:
         pool = inventory(ledger, bars, versions)
         found = answer(ledger, request, pool, limit)
-        return told(pool, found, refused) | ({"map": told_map(pool, found)} if whole else {})
+        made = told(ledger, pool, mix_of_requests(ledger, pool), found, refused)
+        return made | ({"map": told_map(pool, found)} if whole else {})
 
 
 @registry.command("place.reserve", "Reserve what placement chose", danger=Danger.LOCAL)

@@ -1,7 +1,7 @@
 """Which cards a request should get, and why these: hard filters, then an order that is the same every time.
 
 The order: how much they span where the request is larger than a node, then the slot price, then the fewest cards left on the
-node (best fit), then what the region costs (round trip, then power), then the first name. No solver: arrays over units, in a
+node (best fit), then what the region costs (round trip, egress, power), then the first name. No solver: arrays over units, in a
 millisecond or two for a thousand nodes.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from console.placement import filters
 from console.placement.errors import PlacementError
 from console.placement.filters import BIT, RELAX
-from console.placement.inventory import Inventory
+from console.placement.inventory import Inventory, Link
 from console.placement.mix import F8, Mix
 from console.placement.price import SlotPrice, Term
 from console.placement.request import Request, Together
@@ -38,7 +38,8 @@ class Candidate:
         spans: regions, racks, islands and nodes that they lie in.
         price: slot price; terms: what it is made of.
         left: cards that stay free on these nodes.
-        rtt_us: to the region that was asked for, None where unknown or not asked; power: price of a kWh, "" unknown.
+        rtt_us, mbit_s, egress_nano: of the link to the region that was asked for, None where unknown or not asked.
+        power: price of a kWh, "" unknown.
         divides: whole cards that must be divided into slices first.
     """
 
@@ -51,6 +52,8 @@ class Candidate:
     terms: tuple[Term, ...]
     left: int
     rtt_us: int | None
+    mbit_s: int | None
+    egress_nano: int | None
     power: str
     divides: bool = False
 
@@ -101,17 +104,20 @@ class _Pool:
         found: F8 = self.price.costs(take)[self.pool.kind_of[units], self.open[units] - take]
         return found
 
-    def region_cost(self, units: I8) -> tuple[I8, F8]:
-        """(round trip to the region asked for in microseconds, price of power) of units; unknown is behind the rest."""
+    def region_cost(self, units: I8) -> tuple[I8, I8, F8]:
+        """(round trip to the region asked for in microseconds, price of a GiB sent there in nano-units, price of power) of
+        units; unknown is behind the rest."""
         code, regions = self.pool.code("region")
         near = filters.real_region(self.pool, self.asked.near or self.asked.to_region)
-        rtt, power = [], []
+        rtt, egress, power = [], [], []
         for name in regions:
             link = self.pool.link(name, near) if near else None
             rtt.append(UNKNOWN_US if near and link is None else link.rtt_us if link else 0)
+            egress.append(UNKNOWN_US if near and link is None else link.egress_nano if link else 0)
             known = self.pool.regions.get(name)
             power.append(float(known.power) if known and known.power else np.inf)
-        return np.array(rtt, dtype=np.int64)[code[units]], np.array(power)[code[units]]
+        found = (np.array(rtt, dtype=np.int64), np.array(egress, dtype=np.int64), np.array(power))
+        return found[0][code[units]], found[1][code[units]], found[2][code[units]]
 
 
 def decide(
@@ -172,9 +178,9 @@ def _on_one_node(seen: _Pool, shown: int) -> tuple[list[Candidate], int]:
 def _ordered(seen: _Pool, units: I8, take: int) -> npt.NDArray[np.intp]:
     cost = seen.costs(units, take)
     scale = float(cost.min()) or 1.0
-    rtt, power = seen.region_cost(units)
+    rtt, egress, power = seen.region_cost(units)
     # Units are in the order of their nodes' names, so the last tie is the first name.
-    found: npt.NDArray[np.intp] = np.lexsort((units, power, rtt, seen.open[units], np.round(cost / scale, 9)))
+    found: npt.NDArray[np.intp] = np.lexsort((units, power, egress, rtt, seen.open[units], np.round(cost / scale, 9)))
     return found
 
 
@@ -198,6 +204,7 @@ def _on_several(seen: _Pool, shown: int) -> tuple[list[Candidate], int]:
         far = UNKNOWN_US
         here.sort(key=lambda c: (
             c.spans, round(c.price, 9), c.left, far if c.rtt_us is None else c.rtt_us,
+            far if c.egress_nano is None else c.egress_nano,
             float(c.power) if c.power else math.inf, c.nodes,
         ))  # fmt: skip
         found += here
@@ -261,17 +268,24 @@ def _candidate(seen: _Pool, taken: Sequence[tuple[int, int]]) -> Candidate:
     where = sorted({regions[int(region_code[u])] for u in units})
     skus = sorted({pool.units[int(u)][1] for u in units})
     spans = tuple(len(set(pool.code(what)[0][units].tolist())) for what in ("region", "rack", "island", "node"))
-    rtt, _ = seen.region_cost(units)
-    asks = bool(seen.asked.near or seen.asked.to_region)
-    worst = int(rtt.max())
+    link = _worst_link(seen, where)
     powers = {pool.regions[r].power if r in pool.regions else "" for r in where}
     return Candidate(
         tuple((pool.units[u][0], n) for u, n in taken), tuple(cards), "|".join(skus), "|".join(where),
         spans,  # type: ignore[arg-type]
-        price, terms, int(sum(seen.open[u] - n for u, n in taken)), worst if asks and worst < UNKNOWN_US else None,
-        powers.pop() if len(powers) == 1 else "",
+        price, terms, int(sum(seen.open[u] - n for u, n in taken)),
+        None if link is None else link.rtt_us, None if link is None else link.mbit_s,
+        None if link is None else link.egress_nano, powers.pop() if len(powers) == 1 else "",
         bool(seen.asked.mig) and any(s in pool.skus and not pool.skus[s].profile for s in skus),
     )  # fmt: skip
+
+
+def _worst_link(seen: _Pool, where: Sequence[str]) -> Link | None:
+    """The slowest way from these regions to the one that was asked for; None where one is unknown, or none was asked for."""
+    near = filters.real_region(seen.pool, seen.asked.near or seen.asked.to_region)
+    links = [seen.pool.link(region, near) for region in where] if near else []
+    known = [link for link in links if link is not None]
+    return max(known, key=lambda link: link.rtt_us) if known and len(known) == len(links) else None
 
 
 def _priced(seen: _Pool, taken: Sequence[tuple[int, int]]) -> tuple[float, tuple[Term, ...]]:

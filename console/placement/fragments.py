@@ -70,12 +70,8 @@ def _fits(pool: Inventory, mix: Mix) -> np.ndarray:
 
 def fragments(pool: Inventory, mix: Mix, now: int) -> Fragments:
     """How scattered the pool is now, as the mix sees it."""
-    free: I8 = np.bincount(pool.unit_of[_open(pool, now)], minlength=len(pool.units))
+    free = free_now(pool, now)
     fits, sizes = _fits(pool, mix), np.array([c.cards for c in mix.classes], dtype=np.int64)
-    weight = mix.demand() * sizes
-    rest = np.where(fits, free[:, None] % np.maximum(sizes, 1)[None, :], 0)
-    whole = np.where(fits, free[:, None], 0)
-    below = float((whole.sum(axis=0) * weight).sum())
     slots = np.where(fits, free[:, None] // np.maximum(sizes, 1)[None, :], 0).sum(axis=0)
     stranded = []
     for unit in np.flatnonzero(free).tolist():
@@ -83,9 +79,24 @@ def fragments(pool: Inventory, mix: Mix, now: int) -> Fragments:
         if left:
             stranded.append((*pool.units[unit], left))
     return Fragments(
-        int(free.sum()), float((rest.sum(axis=0) * weight).sum()) / below if below else None, tuple(stranded),
+        int(free.sum()), wasted(pool, mix, free), tuple(stranded),
         tuple((c.label, int(n)) for c, n in zip(mix.classes, slots, strict=True)),
     )  # fmt: skip
+
+
+def free_now(pool: Inventory, now: int) -> I8:
+    """Cards of each unit that could be given now."""
+    found: I8 = np.bincount(pool.unit_of[_open(pool, now)], minlength=len(pool.units))
+    return found
+
+
+def wasted(pool: Inventory, mix: Mix, free: I8) -> float | None:
+    """Share of free cards that the requests of the mix cannot use where they lie, weighted by demand; None for none."""
+    fits, sizes = _fits(pool, mix), np.array([c.cards for c in mix.classes], dtype=np.int64)
+    weight = mix.demand() * sizes
+    rest = np.where(fits, free[:, None] % np.maximum(sizes, 1)[None, :], 0)
+    below = float((np.where(fits, free[:, None], 0).sum(axis=0) * weight).sum())
+    return float((rest.sum(axis=0) * weight).sum()) / below if below else None
 
 
 def _most(free: int, sizes: Collection[int]) -> int:

@@ -58,13 +58,21 @@ def test_a_request_is_placed_reserved_and_no_longer_offered(cardkeeper, shop):
     assert best["nodes"] == [{"node": shop[best["cards"][0]]["node"], "cards": most}]
     assert (best["rank"], best["sku"], best["left_on_nodes"]) == (1, sku, 0)
     assert "name the tenant and the plan" in cardkeeper("place", "reserve", text, "--blind", code=1)
+    assert best["costs"] is None
+    assert (found["free"], best["scattered_after"]) == (len(cardkeeper("pool", "list")), None), (
+        "nobody asked for anything yet"
+    )
     whole = f"{text}, tenant atlas, plan hourly"
+    costs = cardkeeper("place", whole, "--blind")["candidates"][0]["costs"]
+    assert (costs["total"], costs["currency"]) == (f"{most * 60 * 24 * 2.35:.2f}", "USD")
     made = cardkeeper("place", "reserve", whole, "--blind", "--name", "L1")
     shown = cardkeeper("lease", "show", made["lease"])
     assert (shown["lease"], shown["state"], sorted(shown["held"])) == ("L1", "reserved", sorted(best["cards"]))
     again = cardkeeper("place", text, "--blind", "--refused")
     assert not {u for c in again["candidates"] for u in c["cards"]} & set(best["cards"])
     assert again["refused"]["lease"] == most
+    assert again["free"] == found["free"] - most
+    assert again["scattered"] is not None
     whys = {r["card"]: r["why"] for r in again["refused_cards"]}
     assert whys[best["cards"][0]] == "lease: L1 of atlas"
 
@@ -109,5 +117,10 @@ def test_where_nothing_fits_it_says_what_would_help(cardkeeper, shop):
         cardkeeper("region", "link", home, away, "--rtt-ms", "62", "--mbit-s", "10000")
         near = cardkeeper("place", f"1 x {sku}, {away} or within 70 ms of it", "--blind")
         assert home in {c["region"] for c in near["candidates"]}
+        cardkeeper("region", "link", home, away, "--rtt-ms", "62", "--mbit-s", "10000", "--egress", "0.02")
+        (linked, *_) = cardkeeper("place", f"1 x {sku}, in {home}, {away} or within 70 ms of it", "--blind")[
+            "candidates"
+        ]
+        assert (linked["rtt_ms"], linked["mbit_s"], linked["egress_per_gib"]) == (62, 10000, "0.02")
         far = cardkeeper("place", f"1 x {sku}, {away} or within 20 ms of it", "--blind")
         assert home not in {c["region"] for c in far["candidates"]}

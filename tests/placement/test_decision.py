@@ -197,6 +197,19 @@ def test_regions_are_allowed_by_their_round_trip_and_the_nearer_goes_first():
     assert [c.region for c in cheap.candidates] == ["jeddah", *["riyadh"] * 3, "berlin"], "then power; unknown is last"
 
 
+def test_of_links_alike_the_cheaper_one_goes_first():
+    links = {("east", "hub"): Link(9_000, 10_000, 50_000_000), ("hub", "west"): Link(9_000, 1_000, 20_000_000)}
+    regions = [Region("hub"), Region("east", power="0.01"), Region("west", power="0.09")]
+    cards = [Card(f"{r}-{i}", f"n-{r}", "h100") for r in ("east", "west") for i in range(8)]
+    where = Inventory(cards, [Place("n-east", "east"), Place("n-west", "west")], [H100], regions, links)
+    for text in ("8 x h100, one node, within 10 ms of hub", "16 x h100, anywhere, within 10 ms of hub, may be split"):
+        first = chosen(text, where)
+        assert (first.rtt_us, first.egress_nano is not None) == (9_000, True)
+    found = ask("8 x h100, one node, within 10 ms of hub", where).candidates
+    assert [c.region for c in found] == ["west", "east"], "egress goes before power"
+    assert [(c.mbit_s, c.egress_nano) for c in found] == [(1_000, 20_000_000), (10_000, 50_000_000)]
+
+
 def test_slices_are_for_those_who_ask_for_them():
     nodes = [*SMALL, ("m1", "riyadh", "r5", "", "h100-3g", 2)]
     where = pool(nodes)

@@ -63,7 +63,7 @@ class RackMap(QAbstractScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def show_nodes(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        """Show these nodes, as `placing.told_map` tells them."""
+        """Show these nodes, as `answers.told_map` tells them."""
         self._nodes = nodes
         self._lay_out()
 

@@ -56,6 +56,7 @@ class RequestView(QWidget):
         self.sku, self.together, self.region, self.tenant, self.plan = (QComboBox() for _ in range(5))
         self.head = PlainLabel("", "quiet").wrapped()
         self.candidates = TextTable(words.titles("candidates"), tr("Candidates"), 1, is_mono=False)
+        self.effect = PlainLabel("", "quiet").wrapped()
         self.terms = TextTable(words.titles("terms"), tr("Terms of the slot price"), 0, is_mono=False)
         self.notes, self._notes_room = Lines(), QScrollArea()
         self.map = RackMap()
@@ -99,6 +100,7 @@ class RequestView(QWidget):
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(8)
         column.addWidget(self.candidates, 3)
+        column.addWidget(self.effect)
         column.addLayout(act)
         column.addWidget(self.terms, 2)
         room = QWidget()
@@ -260,6 +262,7 @@ class RequestView(QWidget):
     def _choose(self) -> None:
         one = self.candidate()
         self.map.choose(one["cards"] if one else ())
+        self.effect.set_foreign(words.effect_text(self.found, one) if self.found else "", 300)
         rows = words.term_rows(one)
         self.terms.show_rows(rows)
         self.terms.setVisible(bool(rows))

@@ -20,6 +20,7 @@ def titles(name: str) -> tuple[str, ...]:
         "views": (tr("Request"), tr("Quote"), tr("Capacity"), tr("Scenarios")),
         "candidates": (
             tr("Rank"), tr("Where"), tr("SKU"), tr("Region"), tr("Slot price"), tr("Left"), tr("Round trip"), tr("A kWh"),
+            tr("Costs"),
         ),
         "terms": (tr("Requests of"), tr("At once"), tr("Slots"), tr("Lost"), tr("Price")),
         "lines": (tr("What"), tr("From"), tr("Quantity"), tr("Unit"), tr("Price"), tr("Amount")),
@@ -57,8 +58,27 @@ def candidate_rows(found: Told) -> list[list[str]]:
             str(one["rank"]), where + ("…" if len(nodes) > 4 else ""), one["sku"], one["region"], f"{one['slot_price']:.4g}",
             str(one["left_on_nodes"]),
             DASH if one["rtt_ms"] is None else f"{one['rtt_ms']:g} ms", one["power_per_kwh"] or DASH,
+            DASH if one["costs"] is None else f"{money(one['costs']['total'])} {one['costs']['currency']}",
         ])  # fmt: skip
     return out
+
+
+def effect_text(found: Told, candidate: Told | None) -> str:
+    """What a candidate does to the pool."""
+    if candidate is None:
+        return ""
+    cards = sum(n["cards"] for n in candidate["nodes"])
+    text = tr("Free cards {before} → {after}.").format(before=found["free"], after=found["free"] - cards)
+    if found["scattered"] is not None and candidate["scattered_after"] is not None:
+        text += " " + tr("Scattered {before} % → {after} %.").format(
+            before=round(found["scattered"] * 100, 1), after=round(candidate["scattered_after"] * 100, 1)
+        )
+    if candidate["costs"] is not None:
+        told = candidate["costs"]
+        text += " " + tr("Costs {total} {currency}, {tax} of it tax: {price} a card-hour.").format(
+            total=money(told["total"]), currency=told["currency"], tax=money(told["tax"]), price=told["per_card_hour"]
+        )
+    return text
 
 
 def class_text(label: str) -> str:
