@@ -255,6 +255,10 @@ class TextTable(QTableWidget):
         self._stretch = stretch
         self._is_mono = is_mono
 
+    def selectRow(self, row: int) -> None:
+        """Select a row by its first cell: Qt's own looks for a cell at the edge, and right to left there is none."""
+        self.setCurrentCell(row, 0)
+
     def show_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         """Show these rows of texts."""
         found = [list(r) for r in rows]

@@ -133,6 +133,8 @@ def test_the_demo_without_a_window_lives_and_leaves_nothing(tmp_path):
     assert (last["nodes"], last["live"], last["cards"]) == (2, 2, 4)
     assert time.monotonic() - begun < 30
     assert (
-        subprocess.run(["pgrep", "-f", "console --demo-server --nodes 2"], check=False, capture_output=True).returncode
+        subprocess.run(
+            ["pgrep", "-f", "console --demo-server --nodes 2 --cards 2"], check=False, capture_output=True
+        ).returncode
         == 1
     )

@@ -169,7 +169,7 @@ class Calendar(QAbstractScrollArea):
             x = self.x_of(int(here.timestamp() * 1e6))
             painter.setPen(QColor(t.line))
             painter.drawLine(x, HEAD - 6, x, self.viewport().height())
-            if here.weekday() == 0 or i == 0:
+            if (here.weekday() == 0 or i == 0) and x + 44 < self.viewport().width():
                 painter.setPen(QColor(t.quiet))
                 painter.drawText(QRect(x + 4, 0, 90, HEAD - 4), Qt.AlignmentFlag.AlignVCenter, here.strftime("%d %b"))
         painter.setPen(QColor(t.line))

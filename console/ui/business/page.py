@@ -184,7 +184,8 @@ class BusinessPage(QWidget):
             if e.entity.uuid in mine and rows.condition(e.row) in (Condition.CRITICAL, Condition.WARNING)
         )  # fmt: skip
         revenue = ", ".join(f"{money} {currency}" for currency, money, _ in standing.today) or DASH
-        known = [f"{w} {c}" for c, _, w in standing.today if w is not None]
+        # Of what nobody saw there is no waste of 0.00.
+        known = [f"{w} {c}" for c, _, w in standing.today if w is not None and standing.seen_percent]
         waste = ", ".join(known) or (tr("unknown") if standing.today else DASH)
         if known and (standing.seen_percent or 0) < MOSTLY:
             waste += f"  ({tr('of {percent} % that was recorded').format(percent=standing.seen_percent)})"

@@ -65,6 +65,7 @@ class CaseBars(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         t = Theme.now
         painter = QPainter(self)
+        painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         most = max((v for _, v, _ in self.rows), default=0.0) or 1.0
         metrics = painter.fontMetrics()
         wide = max((metrics.horizontalAdvance(text) for _, _, text in self.rows), default=0) + 12
@@ -178,8 +179,8 @@ class QuoteView(QWidget):
         scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
         scrolled.setWidgetResizable(True)
         scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scrolled.setMinimumWidth(400)
         scrolled.setWidget(side)
+        scrolled.setMinimumWidth(max(400, side.minimumSizeHint().width() + 24))
         return scrolled
 
     def _result(self) -> QWidget:

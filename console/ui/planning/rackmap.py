@@ -117,6 +117,7 @@ class RackMap(QAbstractScrollArea):
     def paintEvent(self, event: QPaintEvent) -> None:
         t = Theme.now
         painter = QPainter(self.viewport())
+        painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         painter.fillRect(self.viewport().rect(), QColor(t.ground))
         painter.translate(0, -self.verticalScrollBar().value())
         shown = event.rect().translated(0, self.verticalScrollBar().value())

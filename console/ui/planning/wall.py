@@ -47,6 +47,7 @@ class ExpiryWall(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         t = Theme.now
         painter = QPainter(self)
+        painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self._boxes = []
         foot, head = 22, 20
         most = max((sum(e["cards"] for e in es) for es in self._leases.values()), default=0.0) or 1.0

@@ -20,7 +20,6 @@ def titles(name: str) -> tuple[str, ...]:
         "views": (tr("Request"), tr("Quote"), tr("Capacity"), tr("Scenarios")),
         "candidates": (
             tr("Rank"), tr("Where"), tr("SKU"), tr("Region"), tr("Slot price"), tr("Left"), tr("Round trip"), tr("A kWh"),
-            tr("Costs"),
         ),
         "terms": (tr("Requests of"), tr("At once"), tr("Slots"), tr("Lost"), tr("Price")),
         "lines": (tr("What"), tr("From"), tr("Quantity"), tr("Unit"), tr("Price"), tr("Amount")),
@@ -58,7 +57,6 @@ def candidate_rows(found: Told) -> list[list[str]]:
             str(one["rank"]), where + ("…" if len(nodes) > 4 else ""), one["sku"], one["region"], f"{one['slot_price']:.4g}",
             str(one["left_on_nodes"]),
             DASH if one["rtt_ms"] is None else f"{one['rtt_ms']:g} ms", one["power_per_kwh"] or DASH,
-            DASH if one["costs"] is None else f"{money(one['costs']['total'])} {one['costs']['currency']}",
         ])  # fmt: skip
     return out
 

@@ -24,7 +24,7 @@ class PoolPlot(QWidget):
         super().__init__()
         self._pool: Mapping[str, Any] | None = None
         self._at = 0.0
-        self._legend = PlainLabel("", "faint").elided()
+        self._legend = PlainLabel("", "faint").wrapped()
         axis = pg.DateAxisItem(orientation="bottom")
         self._plot = pg.PlotWidget(axisItems={"bottom": axis}, background=None)
         self._plot.setMenuEnabled(False)
