@@ -235,6 +235,11 @@ class Spark(QWidget):
         return int(QStyle.visualAlignment(self.layoutDirection(), wanted) | Qt.AlignmentFlag.AlignVCenter)
 
 
+def _ordered(text: str) -> str:
+    """Amounts, signs and times keep their order right to left; a bare number needs no marks for that, and is compared."""
+    return left_to_right(text) if any(c.isdigit() for c in text) and not text.isdigit() else text
+
+
 class TextTable(QTableWidget):
     """A small table of foreign texts that keeps its rows when it is updated."""
 
@@ -266,7 +271,7 @@ class TextTable(QTableWidget):
             self.setRowCount(len(found))
         for i, row in enumerate(found):
             for j, value in enumerate(row):
-                text = plain(str(value), 300)
+                text = _ordered(plain(str(value), 300))
                 item = self.item(i, j)
                 if item is None:
                     item = QTableWidgetItem(text)

@@ -106,7 +106,7 @@ class QuoteView(QWidget):
         self.plan, self.tenant = QComboBox(), QComboBox()
         self.tax, self.deposit, self.valid = QLineEdit(), QLineEdit("0"), number_box(1, 366, VALID_DAYS)
         self.title = QLineEdit()
-        self.total = PlainLabel("", "title").selectable()
+        self.total = PlainLabel("", "title").selectable().left_to_right()
         self.facts = Facts()
         self.bars = CaseBars()
         self.source = PlainLabel("", "faint").wrapped()
