@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from console.ledger import tenants
+from console.ledger.errors import LedgerError
 from console.ledger.money import nano_text
 from console.ledger.quotes import DAY_US, MOST_DAYS, Asked, by_plan, told_quote
 from console.ledger.store import Ledger
@@ -46,8 +47,10 @@ def costs(ledger: Ledger, asked: Request, begin: int, sku: str) -> dict[str, Any
     or no end is named, or several SKUs are given at once."""
     if not asked.plan or not asked.tenant or asked.end is None or "|" in sku or asked.end - begin > MOST_DAYS * DAY_US:
         return None
-    tz = ledger.known("tenant", asked.tenant, "tenant")["tz"]
-    made = told_quote(by_plan(Asked(asked.cards, begin, asked.end, sku, tz), tenants.plan(ledger, asked.plan), begin))
+    who, plan = ledger.known("tenant", asked.tenant, "tenant"), tenants.plan(ledger, asked.plan)
+    if plan.currency != who["currency"]:
+        raise LedgerError(f"plan {plan.id} is in {plan.currency}, tenant {asked.tenant} pays in {who['currency']}")
+    made = told_quote(by_plan(Asked(asked.cards, begin, asked.end, sku, who["tz"]), plan, begin))
     return {key: made[key] for key in ("total", "currency", "net", "tax", "per_card_hour")}
 
 

@@ -88,6 +88,9 @@ def capacity(console: Console, *, days: int = HORIZON_DAYS, sku: str = "", regio
     if not 1 <= days <= MOST_DAYS:
         raise ConsoleError(f"--days: 1 to {MOST_DAYS}")
     with open_ledger(console) as ledger:
+        for table, name in (("sku", sku), ("region", region)):
+            if name:
+                ledger.known(table, name, table)
         return told_capacity(console, ledger, days, sku, region)
 
 

@@ -35,6 +35,8 @@ from console.ledger.times import instant_text, period_of, shifted, span_of
 DAY_US = 24 * HOUR_US
 MOST_CARDS = 1_000_000
 MOST_DAYS = 3660
+LONGEST_DAYS = 20 * MOST_DAYS
+"""What a what-if may make of the longest time that is asked for."""
 VALID_DAYS = 14
 
 
@@ -59,8 +61,8 @@ class Asked:
     def __post_init__(self) -> None:
         if not 0 < self.cards <= MOST_CARDS:
             raise LedgerError(f"a quote is for 1 to {MOST_CARDS} cards, not {self.cards}")
-        if not 0 < self.end - self.begin <= MOST_DAYS * DAY_US:
-            raise LedgerError(f"a quote is for a time of up to {MOST_DAYS} days")
+        if not 0 < self.end - self.begin <= LONGEST_DAYS * DAY_US:
+            raise LedgerError(f"a quote is for a time of up to {LONGEST_DAYS} days")
 
     @property
     def card_us(self) -> int:

@@ -131,7 +131,7 @@ def decide(
         allowed: cards that the tenant's quota leaves; None for no quota.
 
     Raises:
-        PlacementError: the pool is empty, or a region of the request is none of the pool's.
+        PlacementError: the pool is empty, a region of the request is none of the pool's, or its time is over.
     """
     if not pool.cards:
         raise PlacementError("the pool has no cards; take the fleet's with: cardkeeper pool bind")
@@ -139,6 +139,8 @@ def decide(
         if filters.real_region(pool, name) not in pool.regions:
             raise PlacementError(f"there is no region {name!r}; there are {', '.join(sorted(pool.regions))}")
     begin = now if asked.begin is None else asked.begin
+    if asked.end is not None and asked.end <= begin:
+        raise PlacementError("it ends before it begins")
     seen = _Pool(pool, asked, mix, begin)
     over = allowed is not None and asked.cards > allowed
     found: list[Candidate] = []

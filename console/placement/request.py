@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from console.placement.errors import PlacementError
 
@@ -120,9 +120,11 @@ def parse(text: str, moment: Moment) -> Request:
             continue
         length = _FOR.fullmatch(phrase)
         if length:
+            if span or not int(length[1]):
+                raise PlacementError(f"{phrase!r}: {'said twice' if span else 'a time of nothing'}")
             span = int(length[1]) * _UNIT_US[length[2].lower()]
         else:
-            found = _with(found, phrase, moment)
+            found = _once(found, _with(found, phrase, moment), phrase)
     if span:
         if found.end is not None:
             raise PlacementError('say either "for" or "until"')
@@ -133,6 +135,15 @@ def parse(text: str, moment: Moment) -> Request:
     if found.begin is not None and found.end is not None and found.end <= found.begin:
         raise PlacementError("it ends before it begins")
     return found
+
+
+def _once(before: Request, after: Request, phrase: str) -> Request:
+    """What a phrase says, unless another one said something else of the same."""
+    for field in fields(Request):
+        was, now = getattr(before, field.name), getattr(after, field.name)
+        if was != field.default and was != now and field.name not in ("least", "cards"):
+            raise PlacementError(f"{phrase!r}: another phrase says something else; name several with or between")
+    return after
 
 
 def _counted(match: re.Match[str]) -> Request:

@@ -62,6 +62,8 @@ def test_a_request_is_placed_reserved_and_no_longer_offered(cardkeeper, shop):
     assert (found["free"], best["scattered_after"]) == (len(cardkeeper("pool", "list")), None), (
         "nobody asked for anything yet"
     )
+    cardkeeper("tenant", "add", "helix", "--currency", "EUR", "--tz", "Europe/Berlin")
+    assert "pays in EUR" in cardkeeper("place", f"{text}, tenant helix, plan hourly", "--blind", code=1)
     whole = f"{text}, tenant atlas, plan hourly"
     costs = cardkeeper("place", whole, "--blind")["candidates"][0]["costs"]
     assert (costs["total"], costs["currency"]) == (f"{most * 60 * 24 * 2.35:.2f}", "USD")

@@ -37,6 +37,14 @@ def test_the_published_weather_model_costs_what_its_makers_said():
     assert (again["card_hours"], again["total"]) == ("294912", "1999503.36")
 
 
+def test_the_longest_quote_has_a_what_if_too():
+    def quote(one):
+        return by_price(one, "1", "USD", NOW)
+
+    _, likely, high = cases(asked(1, "3660"), band("", "efficiency"), band("", "overhead"), quote)
+    assert likely.quote.total == 3660 * 24 * 100 < high.quote.total
+
+
 @pytest.mark.parametrize(("currency", "total"), [("JPY", "360"), ("USD", "360.00"), ("KWD", "360.000")])
 def test_totals_have_the_decimals_of_their_currency(currency, total):
     assert told_quote(by_price(asked(1, "15"), "1", currency, NOW))["total"] == total

@@ -96,7 +96,9 @@ def test_phrases(text, has):
         ("", "how many"), ("h100", "how many"), ("0 x h100", "1 to"), ("1 x h100, 2 x a100", "twice"),
         ("1 x h100, by tea time", "not understood"), ("1 x h100, from whenever", "no time"),
         ("1 x a, within 5 ms of it", "of which"), ("1 x a, from monday, until now", "before it begins"),
-        ("1 x a, until monday, for 2 days", "either"),
+        ("1 x a, until monday, for 2 days", "either"), ("1 x a, for 0 days", "nothing"),
+        ("1 x a, for 1 day, for 2 days", "twice"), ("1 x a, in riyadh, in berlin", "something else"),
+        ("1 x a 80 GB, 40 GB", "something else"), ("1 x a, one node, anywhere", "something else"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_said(text, word):
@@ -195,6 +197,12 @@ def test_regions_are_allowed_by_their_round_trip_and_the_nearer_goes_first():
     assert [c.region for c in same.candidates] == ["riyadh"] * 3 + ["jeddah"], "no price: the round trip decides"
     cheap = decide(pool(SMALL), parse("8 x h100", at), empty, NOW)
     assert [c.region for c in cheap.candidates] == ["jeddah", *["riyadh"] * 3, "berlin"], "then power; unknown is last"
+
+
+def test_a_time_that_is_over_is_none():
+    where = pool(SMALL)
+    with pytest.raises(PlacementError, match="before it begins"):
+        decide(where, Request(1, end=NOW - DAY_US), MIX, NOW)
 
 
 def test_of_links_alike_the_cheaper_one_goes_first():
