@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from console.ledger import tenants
 from console.ledger.errors import LedgerError
 from console.ledger.money import nano_text
@@ -16,7 +13,7 @@ from console.ledger.times import instant_text
 from console.placement.catalogue import substitutes
 from console.placement.decision import Candidate, Decision
 from console.placement.filters import LEASED, named, why
-from console.placement.fragments import free_now, wasted
+from console.placement.fragments import Gauge, free_now
 from console.placement.inventory import FOREVER, Inventory
 from console.placement.mix import Mix
 from console.placement.request import Request
@@ -54,12 +51,8 @@ def costs(ledger: Ledger, asked: Request, begin: int, sku: str) -> dict[str, Any
     return {key: made[key] for key in ("total", "currency", "net", "tax", "per_card_hour")}
 
 
-def scattered_after(pool: Inventory, mix: Mix, found: Candidate, free: npt.NDArray[np.int64]) -> float | None:
-    """The fragmentation gauge as it would be with a candidate's cards gone; `free` are the cards of each unit before."""
-    left = free.copy()
-    np.subtract.at(left, pool.unit_of[[pool.at[u] for u in found.cards]], 1)
-    share = wasted(pool, mix, np.maximum(left, 0))
-    return None if share is None else round(share, 4)
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(max(0.0, value), 4)
 
 
 def told(ledger: Ledger, pool: Inventory, mix: Mix, found: Decision, refused: bool = False) -> dict[str, Any]:
@@ -70,7 +63,7 @@ def told(ledger: Ledger, pool: Inventory, mix: Mix, found: Decision, refused: bo
     """
     free = free_now(pool, found.begin)
     price = {sku: costs(ledger, found.request, found.begin, sku) for sku in {c.sku for c in found.candidates}}
-    before = wasted(pool, mix, free)
+    gauge = Gauge(pool, mix, free)
     rows = []
     if refused:
         at = [i for i in range(len(pool.cards)) if found.masks[i]][:REFUSED_SHOWN]
@@ -83,9 +76,10 @@ def told(ledger: Ledger, pool: Inventory, mix: Mix, found: Decision, refused: bo
     return {
         "cards": found.request.cards, "from": instant_text(found.begin),
         "to": None if found.request.end is None else instant_text(found.request.end), "possible": found.possible,
-        "free": int(free.sum()), "scattered": None if before is None else round(before, 4),
+        "free": int(free.sum()), "scattered": _share(gauge.share),
         "candidates": [
-            told_candidate(c, i + 1) | {"costs": price[c.sku], "scattered_after": scattered_after(pool, mix, c, free)}
+            told_candidate(c, i + 1)
+            | {"costs": price[c.sku], "scattered_after": _share(gauge.after(pool.unit_of[[pool.at[u] for u in c.cards]]))}
             for i, c in enumerate(found.candidates)
         ],
         "refused": dict(found.refused), "refused_cards": rows,

@@ -79,7 +79,7 @@ def fragments(pool: Inventory, mix: Mix, now: int) -> Fragments:
         if left:
             stranded.append((*pool.units[unit], left))
     return Fragments(
-        int(free.sum()), wasted(pool, mix, free), tuple(stranded),
+        int(free.sum()), Gauge(pool, mix, free).share, tuple(stranded),
         tuple((c.label, int(n)) for c, n in zip(mix.classes, slots, strict=True)),
     )  # fmt: skip
 
@@ -90,13 +90,36 @@ def free_now(pool: Inventory, now: int) -> I8:
     return found
 
 
-def wasted(pool: Inventory, mix: Mix, free: I8) -> float | None:
-    """Share of free cards that the requests of the mix cannot use where they lie, weighted by demand; None for none."""
-    fits, sizes = _fits(pool, mix), np.array([c.cards for c in mix.classes], dtype=np.int64)
-    weight = mix.demand() * sizes
-    rest = np.where(fits, free[:, None] % np.maximum(sizes, 1)[None, :], 0)
-    below = float((np.where(fits, free[:, None], 0).sum(axis=0) * weight).sum())
-    return float((rest.sum(axis=0) * weight).sum()) / below if below else None
+class Gauge:
+    """How scattered free cards are, and would be after some are taken.
+
+    Attributes:
+        share: of free cards that the requests of the mix cannot use where they lie, weighted by demand; None for none.
+    """
+
+    def __init__(self, pool: Inventory, mix: Mix, free: I8) -> None:
+        """`free` are the free cards of each unit."""
+        self._free = free
+        self._fits = _fits(pool, mix)
+        self._sizes = np.array([c.cards for c in mix.classes], dtype=np.int64)
+        self._weight = mix.demand() * self._sizes
+        self._rest, self._whole = self._of(np.arange(len(free)), free)
+        self.share = self._rest / self._whole if self._whole else None
+
+    def _of(self, units: I8, free: I8) -> tuple[float, float]:
+        """(what is left over, all) of units with so many free cards, weighted."""
+        fits = self._fits[units]
+        rest = np.where(fits, free[:, None] % np.maximum(self._sizes, 1)[None, :], 0)
+        whole = np.where(fits, free[:, None], 0)
+        return float((rest.sum(axis=0) * self._weight).sum()), float((whole.sum(axis=0) * self._weight).sum())
+
+    def after(self, units: I8) -> float | None:
+        """The share with one card less for each mention of a unit."""
+        touched, taken = np.unique(units, return_counts=True)
+        before = self._of(touched, self._free[touched])
+        left = self._of(touched, np.maximum(self._free[touched] - taken, 0))
+        whole = self._whole - before[1] + left[1]
+        return (self._rest - before[0] + left[0]) / whole if whole > 1e-9 else None
 
 
 def _most(free: int, sizes: Collection[int]) -> int:

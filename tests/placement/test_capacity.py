@@ -20,7 +20,7 @@ from console.placement.capacity import (
     outlook,
     shortage,
 )  # fmt: skip
-from console.placement.fragments import defragment, fragments
+from console.placement.fragments import Gauge, defragment, fragments
 from console.placement.inventory import Card, Held, Inventory, Place, Sku
 from console.placement.mix import Mix, RequestClass
 
@@ -150,6 +150,19 @@ def test_the_gauge_counts_what_cannot_be_used_where_it_lies():
     assert fours.wasted == pytest.approx(5 / 13)
     assert fours.stranded == (("a", "h100", 3), ("b", "h100", 2))
     assert fragments(pool, Mix(()), NOW).wasted is None
+
+
+@given(st.lists(st.integers(0, 8), min_size=2, max_size=5), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_gauge_after_a_take_is_the_gauge_of_what_is_left(frees, data):
+    pool = pool_of({f"n{i}": 8 for i in range(len(frees))})
+    wanted, free = mix(c8=1.0, c3=2.0, c1=0.5), np.array(frees, dtype=np.int64)
+    units = data.draw(st.lists(st.sampled_from([i for i, f in enumerate(frees) if f] or [0]), max_size=4))
+    left = free.copy()
+    np.subtract.at(left, units, 1)
+    left = np.maximum(left, 0)
+    found = Gauge(pool, wanted, free).after(np.array(units, dtype=np.int64))
+    assert found == (None if not left.any() else pytest.approx(Gauge(pool, wanted, left).share, abs=1e-9))
 
 
 def test_a_move_opens_a_whole_node():
